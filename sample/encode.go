@@ -112,9 +112,9 @@ func exactInFloat32(v float64) bool {
 
 // columns is a batch's encoded columns before they are put together.
 type columns struct {
-	start                                 int64
+	start                                  int64
 	channel, step, value, value32, quality []byte
-	hasChannel                            bool
+	hasChannel                             bool
 }
 
 // DecodeBatch reads what AppendBatch wrote into b, reusing b.Samples. It asks
