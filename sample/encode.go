@@ -41,12 +41,12 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 		dst = appendBytes(dst, fieldChannelSet, b.Set.id[:])
 	}
 	dst = appendVarint(dst, fieldPriority, uint64(b.Priority))
-	dst = appendVarint(dst, fieldReceived, uint64(b.Received)) //nolint:gosec // two's complement, as int64 is on the wire
+	dst = appendVarint(dst, fieldReceived, uint64(b.Received))
 	dst = appendVarint(dst, fieldClock, uint64(b.Clock))
 	if len(b.Samples) == 0 {
 		return dst
 	}
-	dst = appendVarint(dst, fieldStart, uint64(b.Samples[0].Time)) //nolint:gosec // as above
+	dst = appendVarint(dst, fieldStart, uint64(b.Samples[0].Time))
 	return appendColumns(dst, b.Samples)
 }
 
@@ -131,10 +131,10 @@ func DecodeBatch(data []byte, lookup func(SetID) (*ChannelSet, error), b *Batch)
 		}
 		data = data[n:]
 		var err error
-		switch {
-		case typ == protowire.VarintType:
+		switch typ {
+		case protowire.VarintType:
 			data, err = batchNumber(data, num, b, &cols)
-		case typ == protowire.BytesType:
+		case protowire.BytesType:
 			data, err = batchField(data, num, b, &cols, &setID)
 		default:
 			data, err = skip(data, num, typ)
@@ -166,14 +166,14 @@ func batchNumber(data []byte, num protowire.Number, b *Batch, cols *columns) ([]
 		}
 		b.Priority = Priority(v)
 	case fieldReceived:
-		b.Received = int64(v) //nolint:gosec // two's complement
+		b.Received = int64(v)
 	case fieldClock:
 		if v >= uint64(len(clockNames)) {
 			return nil, fmt.Errorf("%w: clock %d", ErrEncoding, v)
 		}
 		b.Clock = Clock(v)
 	case fieldStart:
-		cols.start = int64(v) //nolint:gosec // two's complement
+		cols.start = int64(v)
 	}
 	return data[n:], nil
 }
@@ -249,7 +249,7 @@ func (c *columns) decode(b *Batch) error {
 			steps = steps[n:]
 			at += protowire.DecodeZigZag(d)
 		}
-		*s = Sample{Time: at, Channel: uint32(ch)} //nolint:gosec // bounded by the channel list
+		*s = Sample{Time: at, Channel: uint32(ch)}
 	}
 	if len(channels) > 0 || len(steps) > 0 {
 		return fmt.Errorf("%w: columns differ in length", ErrEncoding)
@@ -366,11 +366,11 @@ func decodeChannel(data []byte) (Channel, error) {
 func (c *Channel) setNumber(num protowire.Number, v uint32) {
 	switch num {
 	case 3:
-		c.HostID = uint16(v & math.MaxUint16) //nolint:gosec // masked
+		c.HostID = uint16(v & math.MaxUint16)
 	case 4:
 		c.ID = v
 	case 9:
-		c.Corrected = Correction(v & math.MaxUint8) //nolint:gosec // masked
+		c.Corrected = Correction(v & math.MaxUint8)
 	}
 }
 
@@ -418,5 +418,5 @@ func appendBytes(dst []byte, num protowire.Number, v []byte) []byte {
 }
 
 func appendLength(dst []byte, num protowire.Number, n int) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(dst, num, protowire.BytesType), uint64(n)) //nolint:gosec // a length
+	return protowire.AppendVarint(protowire.AppendTag(dst, num, protowire.BytesType), uint64(n))
 }

@@ -86,14 +86,14 @@ func ParsePriority(name string) (Priority, error) {
 type Clock uint8
 
 const (
-	// ClockArrival: the receiver's own time of arrival.
+	// ClockArrival is the receiver's own time of arrival.
 	ClockArrival Clock = iota
-	// ClockPassive: the sender's timestamps, aligned by the smallest delay
+	// ClockPassive is the sender's timestamps, aligned by the smallest delay
 	// seen; correct up to the network's constant delay.
 	ClockPassive
-	// ClockSynced: the sender's timestamps, aligned by answered pings.
+	// ClockSynced is the sender's timestamps, aligned by answered pings.
 	ClockSynced
-	// ClockFile: as written in a file.
+	// ClockFile is time as written in a file.
 	ClockFile
 )
 
