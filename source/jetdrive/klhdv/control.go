@@ -125,7 +125,7 @@ func EncodeLoggingResponse(dst []byte, r LoggingResponse) []byte {
 	return binary.LittleEndian.AppendUint32(append(dst, r.State, 0, 0), r.Start)
 }
 
-// Answers of LoadControl and Brake where the dynamometer has none.
+// NotEquipped answers LoadControl and Brake where the dynamometer has none.
 const NotEquipped uint8 = 2
 
 // LoadType is what load control holds constant.

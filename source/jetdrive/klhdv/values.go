@@ -27,30 +27,44 @@ func AppendValues(dst []Value, value []byte) (values []Value, rest int) {
 	rest = len(value) - n*ValueLen
 	dst = slices.Grow(dst, n)
 	out := dst[len(dst) : len(dst)+n]
+	// Four records a turn: one check of the bounds for all of them.
+	for len(out) >= 4 {
+		records := (*[4 * ValueLen]byte)(value)
+		four := (*[4]Value)(out)
+		four[0] = decodeValue((*[ValueLen]byte)(records[0*ValueLen:]))
+		four[1] = decodeValue((*[ValueLen]byte)(records[1*ValueLen:]))
+		four[2] = decodeValue((*[ValueLen]byte)(records[2*ValueLen:]))
+		four[3] = decodeValue((*[ValueLen]byte)(records[3*ValueLen:]))
+		value, out = value[4*ValueLen:], out[4:]
+	}
 	for i := range out {
-		// One check of the bounds for both loads.
-		record := (*[ValueLen]byte)(value)
-		head := binary.LittleEndian.Uint64(record[:8])
-		out[i] = Value{
-			Channel: uint16(head),
-			Stamp:   uint32(head >> 16),
-			Value:   math.Float32frombits(binary.LittleEndian.Uint32(record[6:])),
-		}
+		out[i] = decodeValue((*[ValueLen]byte)(value))
 		value = value[ValueLen:]
 	}
 	return dst[:len(dst)+n], rest
+}
+
+func decodeValue(record *[ValueLen]byte) Value {
+	return Value{
+		Channel: binary.LittleEndian.Uint16(record[:]),
+		Stamp:   binary.LittleEndian.Uint32(record[2:]),
+		Value:   math.Float32frombits(binary.LittleEndian.Uint32(record[6:])),
+	}
 }
 
 // EncodeValues appends the value of a ChannelValues message to dst. At most
 // MaxValues of the network's MTU belong in one message.
 func EncodeValues(dst []byte, values []Value) []byte {
 	dst = slices.Grow(dst, len(values)*ValueLen)
+	out := dst[len(dst) : len(dst)+len(values)*ValueLen]
 	for _, v := range values {
-		dst = binary.LittleEndian.AppendUint16(dst, v.Channel)
-		dst = binary.LittleEndian.AppendUint32(dst, v.Stamp)
-		dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(v.Value))
+		record := (*[ValueLen]byte)(out)
+		binary.LittleEndian.PutUint16(record[:], v.Channel)
+		binary.LittleEndian.PutUint32(record[2:], v.Stamp)
+		binary.LittleEndian.PutUint32(record[6:], math.Float32bits(v.Value))
+		out = out[ValueLen:]
 	}
-	return dst
+	return dst[:len(dst)+len(values)*ValueLen]
 }
 
 // MaxValues is how many values fit one message at the given MTU in bytes (IP
