@@ -1,0 +1,12 @@
+//go:build !windows
+
+package db
+
+import (
+	"errors"
+	"syscall"
+)
+
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

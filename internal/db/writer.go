@@ -1,0 +1,150 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+)
+
+const (
+	// maxGroup and maxGroupTime bound one transaction, so that the first job
+	// of a group does not wait for all the others.
+	maxGroup     = 256
+	maxGroupTime = 20 * time.Millisecond
+)
+
+type job struct {
+	run  func(*Tx) error
+	err  error
+	done chan struct{}
+}
+
+// Write runs fn in a transaction and returns when the commit is durable, or
+// with the error that undid it. Functions that wait at the same time share one
+// transaction; each is undone alone if it fails or panics, all if the commit
+// fails. fn runs on the writer's goroutine: it must not call Write or block.
+//
+// ctx bounds only the waiting to be taken; once taken, fn's outcome is told.
+// Errors: fn's own, ErrDiskFull (the writer goes on and recovers when there is
+// space), ErrCorrupt, ErrReadOnly, ErrClosed.
+func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
+	j := &job{run: fn, done: make(chan struct{})}
+	select {
+	case d.jobs <- j:
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the database: %w", ctx.Err())
+	case <-d.closing:
+		return ErrClosed
+	}
+	<-j.done
+	return d.explain("write", j.err)
+}
+
+// write is the single writer. The channel is unbuffered: a job that was
+// received is taken.
+func (d *DB) write(conn *Conn) {
+	defer close(d.written)
+	tx := &Tx{*conn}
+	group := make([]*job, 0, maxGroup)
+	for {
+		select {
+		case j := <-d.jobs:
+			group = append(group[:0], j)
+		case <-d.closing:
+			if err := conn.shut(); err != nil {
+				d.logger.Error("close database", "path", d.path, "error", err)
+			}
+			return
+		}
+		runtime.Gosched() // those woken by the last commit join this one
+		group = d.gather(group)
+		for rest := group; len(rest) > 0; {
+			n := tx.commit(rest)
+			for _, j := range rest[:n] {
+				close(j.done)
+			}
+			rest = rest[n:]
+		}
+		clear(group)
+	}
+}
+
+func (d *DB) gather(group []*job) []*job {
+	for len(group) < maxGroup {
+		select {
+		case j := <-d.jobs:
+			group = append(group, j)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit runs as many jobs as one transaction carries, at least one, and
+// leaves each one's outcome in it.
+func (t *Tx) commit(jobs []*job) (n int) {
+	if err := t.Exec(`BEGIN IMMEDIATE`); err != nil {
+		for _, j := range jobs {
+			j.err = err
+		}
+		return len(jobs)
+	}
+	start := time.Now()
+	alone := len(jobs) == 1
+	kept := 0
+	for n < len(jobs) && (n == 0 || time.Since(start) < maxGroupTime) {
+		j := jobs[n]
+		n++
+		if alone {
+			j.err = protect(func() error { return j.run(t) })
+		} else {
+			j.err = t.Savepoint(func() error { return j.run(t) })
+		}
+		if j.err == nil {
+			kept++
+		}
+		if t.raw.GetAutocommit() { // undone as a whole, the jobs before it too
+			t.fail(jobs[:n], j.err)
+			return n
+		}
+	}
+	end := `COMMIT`
+	if kept == 0 {
+		end = `ROLLBACK`
+	}
+	if err := t.Exec(end); err != nil {
+		t.fail(jobs[:n], err)
+		if !t.raw.GetAutocommit() {
+			if undo := t.Exec(`ROLLBACK`); undo != nil {
+				t.fail(jobs[:n], errors.Join(err, undo))
+			}
+		}
+	}
+	return n
+}
+
+// fail gives err to the jobs that have none of their own.
+func (*Tx) fail(jobs []*job, err error) {
+	if err == nil {
+		err = ErrRolledBack
+	}
+	for _, j := range jobs {
+		if j.err == nil {
+			j.err = fmt.Errorf("commit: %w", err)
+		}
+	}
+}
+
+// protect turns a panic of fn into its error.
+func protect(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn()
+}
