@@ -1,0 +1,110 @@
+// Package bench measures dynotap on the machine it runs on: decoding,
+// validation and the whole way from the network to the disk, each beside a
+// bare loop in the same run, so that the ratios hold on any machine.
+package bench
+
+import (
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+)
+
+// Result is one measured figure: the median, least and most of several
+// rounds.
+type Result struct {
+	Name   string  `json:"name"`
+	Unit   string  `json:"unit"`
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+	// RatioToBare is the median of the rounds' ratios to the bare loop that
+	// ran beside them; absent for the bare loop itself.
+	RatioToBare *float64 `json:"ratio_to_bare,omitempty"`
+	// AllocsPerPacket is absent where it was not measured.
+	AllocsPerPacket *float64 `json:"allocs_per_packet,omitempty"`
+	// Target is what docs/performance.md asks for; absent for bare loops.
+	Target *float64 `json:"target,omitempty"`
+	// Note says what the machine did not allow.
+	Note string `json:"note,omitempty"`
+}
+
+// Report is what one benchmark prints.
+type Report struct {
+	Benchmark string   `json:"benchmark"`
+	Go        string   `json:"go"`
+	System    string   `json:"system"`
+	Cores     int      `json:"cores"`
+	Rounds    int      `json:"rounds"`
+	Results   []Result `json:"results"`
+}
+
+func newReport(name string, rounds int) Report {
+	return Report{
+		Benchmark: name, Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
+		Cores: runtime.NumCPU(), Rounds: rounds,
+	}
+}
+
+// roundTime is how long one round of a loop lasts.
+const roundTime = 300 * time.Millisecond
+
+// rate runs work, which does n units a call, for about a round and gives units
+// per second.
+func rate(n int, work func()) float64 {
+	work() // warm
+	calls := 0
+	start := time.Now()
+	for {
+		for range 64 {
+			work()
+		}
+		calls += 64
+		if took := time.Since(start); took >= roundTime {
+			return float64(n*calls) / took.Seconds()
+		}
+	}
+}
+
+// paired measures two loops in turn, round by round, so that a machine whose
+// speed drifts drifts for both.
+func paired(rounds int, ours, bare func() float64) (our, base, ratios []float64) {
+	for range rounds {
+		o, b := ours(), bare()
+		our, base = append(our, o), append(base, b)
+		ratios = append(ratios, o/b)
+	}
+	return our, base, ratios
+}
+
+func result(name, unit string, rounds []float64) Result {
+	slices.Sort(rounds)
+	return Result{Name: name, Unit: unit, Median: median(rounds), Min: rounds[0], Max: rounds[len(rounds)-1]}
+}
+
+func (r Result) against(ratios []float64) Result {
+	slices.Sort(ratios)
+	m := median(ratios)
+	r.RatioToBare = &m
+	return r
+}
+
+func (r Result) wanted(target float64) Result {
+	r.Target = &target
+	return r
+}
+
+func (r Result) allocating(work func()) Result {
+	n := testing.AllocsPerRun(100, work)
+	r.AllocsPerPacket = &n
+	return r
+}
+
+// median of sorted values.
+func median(sorted []float64) float64 {
+	n := len(sorted)
+	if n%2 == 1 {
+		return sorted[n/2]
+	}
+	return (sorted[n/2-1] + sorted[n/2]) / 2
+}
