@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // Correction says whether a channel's power or torque already carries a
@@ -107,12 +108,29 @@ type ChannelSet struct {
 }
 
 // NewChannelSet makes a set of the given channels, which it takes over: the
-// caller no longer changes them.
+// caller no longer changes them. Text that is not UTF-8 (a name cut inside a
+// character) gets a replacement character there.
 func NewChannelSet(source string, channels []Channel) *ChannelSet {
-	s := &ChannelSet{source: source, channels: channels}
+	s := &ChannelSet{source: validText(source), channels: channels}
+	for i := range channels {
+		channels[i].makeTextValid()
+	}
 	s.id = sha256.Sum256(s.Encode())
 	return s
 }
+
+func (c *Channel) makeTextValid() {
+	c.Key = validText(c.Key)
+	c.Provider = validText(c.Provider)
+	c.Label = validText(c.Label)
+	c.NativeUnit = Unit(validText(string(c.NativeUnit)))
+	c.Name = validText(c.Name)
+	c.Unit = Unit(validText(string(c.Unit)))
+}
+
+// validText replaces what is not UTF-8: Protocol Buffers allow nothing else in
+// a string, and other readers would refuse the whole message.
+func validText(v string) string { return strings.ToValidUTF8(v, "�") }
 
 // ID is the hash of the content.
 func (s *ChannelSet) ID() SetID { return s.id }

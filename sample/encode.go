@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -114,7 +115,23 @@ func exactInFloat32(v float64) bool {
 type columns struct {
 	start                                  int64
 	channel, step, value, value32, quality []byte
-	hasChannel                             bool
+}
+
+// at gives the place of a column's bytes, nil for a field that is no column.
+func (c *columns) at(num protowire.Number) *[]byte {
+	switch num {
+	case fieldChannel:
+		return &c.channel
+	case fieldStep:
+		return &c.step
+	case fieldValue:
+		return &c.value
+	case fieldValue32:
+		return &c.value32
+	case fieldQuality:
+		return &c.quality
+	}
+	return nil
 }
 
 // DecodeBatch reads what AppendBatch wrote into b, reusing b.Samples. It asks
@@ -130,6 +147,9 @@ func DecodeBatch(data []byte, lookup func(SetID) (*ChannelSet, error), b *Batch)
 			return fmt.Errorf("%w: batch tag: %w", ErrEncoding, protowire.ParseError(n))
 		}
 		data = data[n:]
+		if typ != protowire.BytesType && cols.at(num) != nil {
+			return fmt.Errorf("batch field %d: %w: column is not packed", num, ErrEncoding)
+		}
 		var err error
 		switch typ {
 		case protowire.VarintType:
@@ -183,28 +203,30 @@ func batchField(data []byte, num protowire.Number, b *Batch, cols *columns, setI
 	if n < 0 {
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, protowire.ParseError(n))
 	}
+	if column := cols.at(num); column != nil {
+		if *column != nil {
+			return nil, fmt.Errorf("%w: column given twice", ErrEncoding)
+		}
+		*column = v
+		return data[n:], nil
+	}
 	switch num {
 	case fieldID:
 		if len(v) != len(b.ID) {
 			return nil, fmt.Errorf("%w: batch id has %d bytes", ErrEncoding, len(v))
 		}
 		b.ID = BatchID(v)
-	case fieldSource:
-		b.Source = string(v)
-	case fieldCapture:
-		b.Capture = string(v)
+	case fieldSource, fieldCapture:
+		if !utf8.Valid(v) {
+			return nil, fmt.Errorf("%w: text is not UTF-8", ErrEncoding)
+		}
+		if num == fieldSource {
+			b.Source = string(v)
+		} else {
+			b.Capture = string(v)
+		}
 	case fieldChannelSet:
 		*setID = v
-	case fieldChannel:
-		cols.channel, cols.hasChannel = v, true
-	case fieldStep:
-		cols.step = v
-	case fieldValue:
-		cols.value = v
-	case fieldValue32:
-		cols.value32 = v
-	case fieldQuality:
-		cols.quality = v
 	}
 	return data[n:], nil
 }
@@ -213,8 +235,6 @@ func batchField(data []byte, num protowire.Number, b *Batch, cols *columns, setI
 func (c *columns) decode(b *Batch) error {
 	var count int
 	switch {
-	case !c.hasChannel:
-		return nil
 	case len(c.value32) > 0 && len(c.value) == 0:
 		count = len(c.value32) / 4
 		if len(c.value32)%4 != 0 {
@@ -259,7 +279,7 @@ func (c *columns) decode(b *Batch) error {
 
 func (c *columns) fill(samples []Sample) error {
 	for i := range samples {
-		if c.value32 != nil {
+		if len(c.value32) > 0 {
 			samples[i].Value = float64(math.Float32frombits(binary.LittleEndian.Uint32(c.value32[4*i:])))
 		} else {
 			samples[i].Value = math.Float64frombits(binary.LittleEndian.Uint64(c.value[8*i:]))
@@ -318,6 +338,9 @@ func DecodeChannelSet(data []byte) (*ChannelSet, error) {
 		}
 		data = data[n:]
 		if num == 1 {
+			if !utf8.Valid(v) {
+				return nil, fmt.Errorf("%w: channel set's source is not UTF-8", ErrEncoding)
+			}
 			source = string(v)
 			continue
 		}
@@ -345,11 +368,16 @@ func decodeChannel(data []byte) (Channel, error) {
 				return c, fmt.Errorf("%w: field %d", ErrEncoding, num)
 			}
 			data = data[n:]
-			c.setNumber(num, uint32(v))
+			if err := c.setNumber(num, uint32(v)); err != nil {
+				return c, err
+			}
 		case protowire.BytesType:
 			v, n := protowire.ConsumeBytes(data)
 			if n < 0 {
 				return c, fmt.Errorf("%w: field %d: %w", ErrEncoding, num, protowire.ParseError(n))
+			}
+			if !utf8.Valid(v) {
+				return c, fmt.Errorf("%w: field %d is not UTF-8", ErrEncoding, num)
 			}
 			data = data[n:]
 			c.setText(num, string(v))
@@ -363,15 +391,22 @@ func decodeChannel(data []byte) (Channel, error) {
 	return c, nil
 }
 
-func (c *Channel) setNumber(num protowire.Number, v uint32) {
+func (c *Channel) setNumber(num protowire.Number, v uint32) error {
 	switch num {
 	case 3:
-		c.HostID = uint16(v & math.MaxUint16)
+		if v > math.MaxUint16 {
+			return fmt.Errorf("%w: host id %d", ErrEncoding, v)
+		}
+		c.HostID = uint16(v)
 	case 4:
 		c.ID = v
 	case 9:
-		c.Corrected = Correction(v & math.MaxUint8)
+		if v >= uint32(len(correctionNames)) {
+			return fmt.Errorf("%w: correction %d", ErrEncoding, v)
+		}
+		c.Corrected = Correction(v)
 	}
+	return nil
 }
 
 func (c *Channel) setText(num protowire.Number, v string) {
@@ -410,7 +445,7 @@ func appendString(dst []byte, num protowire.Number, v string) []byte {
 	if v == "" {
 		return dst
 	}
-	return protowire.AppendString(protowire.AppendTag(dst, num, protowire.BytesType), v)
+	return protowire.AppendString(protowire.AppendTag(dst, num, protowire.BytesType), validText(v))
 }
 
 func appendBytes(dst []byte, num protowire.Number, v []byte) []byte {
