@@ -1,0 +1,111 @@
+package jetdrive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// fullPatience is how long the reader waits for room in a full ring. The
+	// kernel's buffer holds what comes meanwhile, and the taker gets the
+	// processor. After that the ring is given up and datagrams are dropped.
+	fullPatience = 20 * time.Millisecond
+	// readErrorPause grows by itself with every error in a row up to
+	// readErrorPauseMax, so that a broken socket is not read in a busy loop.
+	readErrorPause    = time.Millisecond
+	readErrorPauseMax = 100 * time.Millisecond
+	// readErrorLimit of errors in a row, about ten seconds, end the reader.
+	readErrorLimit = 200
+)
+
+// ConnCounters are a Conn's counters since it was opened. What reached the
+// taker is Datagrams - Truncated - RingFull.
+type ConnCounters struct {
+	Datagrams   uint64 `json:"datagrams"`    // read from the socket
+	Bytes       uint64 `json:"bytes"`        // in them, without IP and UDP headers
+	Truncated   uint64 `json:"truncated"`    // cut by the system, and dropped
+	KernelDrops uint64 `json:"kernel_drops"` // dropped by the system, its buffer being full; Linux only
+	RingFull    uint64 `json:"ring_full"`    // dropped because the taker did not keep up
+	ReadErrors  uint64 `json:"read_errors"`
+	Sent        uint64 `json:"sent"`
+	SendErrors  uint64 `json:"send_errors"` // refused messages included
+}
+
+// messageReader is the receiving side of a *net.UDPConn.
+type messageReader interface {
+	ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, addr netip.AddrPort, err error)
+}
+
+// intake reads a socket into a ring and does nothing else.
+type intake struct {
+	socket  messageReader
+	ring    *ring
+	spare   []byte // for what finds the ring full
+	control []byte
+	dropped uint32 // the kernel's counter when last seen
+
+	datagrams, bytes, truncated, kernelDrops, ringFull, readErrors atomic.Uint64
+}
+
+func newIntake(socket messageReader, r *ring) *intake {
+	return &intake{socket: socket, ring: r, spare: make([]byte, r.longest), control: make([]byte, controlLen)}
+}
+
+// run reads until the socket is closed or ctx ends, which is no error, or
+// until reading has failed readErrorLimit times in a row.
+func (in *intake) run(ctx context.Context) error {
+	for failures := 0; ; {
+		room := in.ring.reserve()
+		if room == nil {
+			room = in.ring.await(fullPatience)
+		}
+		full := room == nil
+		if full {
+			room = in.spare
+		}
+		n, controlled, flags, from, err := in.socket.ReadMsgUDPAddrPort(room, in.control)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			in.readErrors.Add(1)
+			failures++
+			if failures >= readErrorLimit {
+				return fmt.Errorf("read from the network: %w", err)
+			}
+			sleep(ctx, min(time.Duration(failures)*readErrorPause, readErrorPauseMax))
+			continue
+		}
+		failures = 0
+		in.accept(n, in.control[:controlled], flags, from, full)
+	}
+}
+
+// accept counts one datagram and hands it on.
+func (in *intake) accept(n int, control []byte, flags int, from netip.AddrPort, full bool) {
+	arrived := time.Now()
+	in.datagrams.Add(1)
+	in.bytes.Add(uint64(n))
+	if total, ok := kernelDrops(control); ok {
+		in.kernelDrops.Add(uint64(total - in.dropped)) // the counter wraps
+		in.dropped = total
+	}
+	if truncated(flags) {
+		in.truncated.Add(1)
+		return
+	}
+	if full {
+		room := in.ring.reserve()
+		if room == nil {
+			in.ringFull.Add(1)
+			return
+		}
+		copy(room, in.spare[:n])
+	}
+	in.ring.publish(n, from, arrived)
+}
