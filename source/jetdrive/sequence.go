@@ -26,6 +26,11 @@ const (
 type sequence struct {
 	lost, reordered, duplicates uint64
 
+	// position is the place of the last accepted message among all the host
+	// sent, lost ones included; it orders messages across the wrap.
+	position int64
+
+	newest  int64 // position of the message numbered last
 	heard   bool
 	last    uint8
 	missing [missingWindow]uint8 // oldest first
@@ -44,6 +49,8 @@ func (s *sequence) accept(seq uint8) order {
 		}
 		s.heard, s.last = true, seq
 		s.lost += uint64(gap)
+		s.newest += int64(gap) + 1
+		s.position = s.newest
 		return inOrder
 	}
 	at := bytes.IndexByte(s.missing[:s.open], seq)
@@ -54,6 +61,7 @@ func (s *sequence) accept(seq uint8) order {
 	s.open = at + copy(s.missing[at:], s.missing[at+1:s.open])
 	s.lost--
 	s.reordered++
+	s.position = s.newest - int64(s.last-seq)
 	return late
 }
 
