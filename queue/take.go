@@ -1,0 +1,277 @@
+package queue
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"dynotap/sample"
+)
+
+// Dequeue leases up to limit items, in order, to be settled by Settle. It
+// waits until there is one or ctx ends, and then gives none and no error. The
+// payloads are the queue's: do not change them. An item whose lease ends
+// (Settings.LeaseTimeout) before it is settled is delivered again.
+func (q *Queue) Dequeue(ctx context.Context, limit int) ([]Item, error) {
+	entries, err := q.lease(ctx, nil, limit, false, q.settings.LeaseTimeout)
+	return itemsOf(nil, entries), err
+}
+
+// Peek copies the first items that are ready, up to limit, and leases none.
+// Their payloads may be missing where they are with the driver only.
+func (q *Queue) Peek(ctx context.Context, limit int) ([]Item, error) {
+	var items []Item
+	for i := range q.classes {
+		if err := q.load(ctx, sample.Priority(i)); err != nil {
+			return items, err
+		}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ripen(q.now())
+	for i := range q.classes {
+		c := &q.classes[i]
+		back := slices.Clone(c.back)
+		slices.SortFunc(back, func(a, b *entry) int { return cmp.Compare(a.item.ID, b.item.ID) })
+		for at := 0; len(items) < limit && (at < c.head.len() || len(back) > 0); {
+			if len(back) > 0 && (at == c.head.len() || back[0].item.ID < c.head.at(at).item.ID) {
+				items = append(items, back[0].item)
+				back = back[1:]
+				continue
+			}
+			items = append(items, c.head.at(at).item)
+			at++
+		}
+		if c.disk > 0 {
+			break // what follows in this class comes before the next class
+		}
+	}
+	return items, nil
+}
+
+func itemsOf(items []Item, entries []*entry) []Item {
+	items = items[:0]
+	for _, e := range entries {
+		items = append(items, e.item)
+	}
+	return items
+}
+
+// lease appends what is ready to entries, waiting for it if need be. With
+// batching it waits as CONFORMANCE Q7 says.
+func (q *Queue) lease(ctx context.Context, entries []*entry, limit int, batching bool, timeout time.Duration) ([]*entry, error) {
+	for {
+		q.mu.Lock()
+		now := q.now()
+		q.ripen(now)
+		wait, coming := q.wait(now, batching)
+		q.mu.Unlock()
+		if coming && wait == 0 {
+			var err error
+			if entries, err = q.take(ctx, entries, limit, timeout); err != nil || len(entries) > 0 {
+				return entries, err
+			}
+			continue
+		}
+		var timer <-chan time.Time
+		if coming {
+			timer = time.After(wait)
+		}
+		select {
+		case <-q.wake:
+		case <-timer:
+		case <-ctx.Done():
+			q.stir() // the token may have been for somebody else
+			return entries, nil
+		}
+	}
+}
+
+// take leases what is ready now.
+func (q *Queue) take(ctx context.Context, entries []*entry, limit int, timeout time.Duration) ([]*entry, error) {
+	for {
+		q.mu.Lock()
+		now := q.now()
+		q.ripen(now)
+		var missing sample.Priority
+		var unloaded bool
+		entries, missing, unloaded = q.gather(entries, limit, now, timeout)
+		q.mu.Unlock()
+		if !unloaded {
+			break
+		}
+		if err := q.load(ctx, missing); err != nil {
+			if len(entries) == 0 {
+				return entries, err
+			}
+			break
+		}
+	}
+	return q.complete(ctx, entries)
+}
+
+// gather leases from memory, up to limit; it tells the class that must be
+// loaded before it can go on.
+func (q *Queue) gather(entries []*entry, limit int, now time.Time, timeout time.Duration) (_ []*entry, missing sample.Priority, unloaded bool) {
+	rest := false
+	for i := range q.classes {
+		c := &q.classes[i]
+		for len(entries) < limit && c.next() != nil {
+			e := c.pop()
+			q.leases++
+			e.item.lease, e.taken = q.leases, now
+			if timeout > 0 {
+				e.expires = now.Add(timeout)
+				if q.leaseEnd.IsZero() || e.expires.Before(q.leaseEnd) {
+					q.leaseEnd = e.expires
+				}
+			}
+			q.leased[e.item.ID] = e
+			entries = append(entries, e)
+		}
+		if len(entries) < limit && c.disk > 0 {
+			return entries, sample.Priority(i), true
+		}
+		rest = rest || c.ready() > 0
+	}
+	if rest {
+		q.stir()
+	}
+	return entries, 0, false
+}
+
+// complete fetches the payloads that are not in memory and sets aside what is
+// damaged.
+func (q *Queue) complete(ctx context.Context, entries []*entry) ([]*entry, error) {
+	var errs []error
+	entries = slices.DeleteFunc(entries, func(e *entry) bool {
+		if e.absent {
+			found, err := q.driver.Fetch(ctx, e.item.ID-1, e.item.ID, 1, math.MaxInt)
+			if err != nil || len(found) == 0 {
+				errs = append(errs, err)
+				q.mu.Lock()
+				q.putBack([]*entry{e})
+				q.mu.Unlock()
+				return true
+			}
+			e.item.Payload, e.absent, e.damage = found[0].Item.Payload, false, found[0].Damage
+		}
+		if e.damage == nil {
+			return false
+		}
+		q.logger.Error("queue item is damaged", "id", e.item.ID.String(), "source", e.item.Source, "error", e.damage)
+		if err := q.settle(ctx, []*entry{e}, []Result{{Kind: Rejected, Reason: ReasonDamaged, Err: e.damage}}); err != nil {
+			errs = append(errs, err)
+			q.mu.Lock()
+			q.putBack([]*entry{e})
+			q.mu.Unlock()
+		}
+		return true
+	})
+	if len(entries) > 0 {
+		return entries, nil
+	}
+	return entries, errors.Join(errs...)
+}
+
+// putBack ends leases without a result; the lock is held.
+func (q *Queue) putBack(entries []*entry) {
+	for _, e := range entries {
+		delete(q.leased, e.item.ID)
+		q.giveBack(e)
+	}
+}
+
+// ripen returns what waited long enough and what was leased too long.
+func (q *Queue) ripen(now time.Time) {
+	for len(q.delayed) > 0 && !q.delayed[0].due.After(now) {
+		q.giveBack(q.undelay(0))
+	}
+	if q.leaseEnd.IsZero() || now.Before(q.leaseEnd) {
+		return
+	}
+	q.leaseEnd = time.Time{}
+	var ended []*entry
+	for _, e := range q.leased {
+		switch {
+		case e.expires.IsZero():
+		case !e.expires.After(now):
+			ended = append(ended, e)
+		case q.leaseEnd.IsZero() || e.expires.Before(q.leaseEnd):
+			q.leaseEnd = e.expires
+		}
+	}
+	q.putBack(ended)
+}
+
+func (q *Queue) delay(e *entry) {
+	if q.delayedBytes+len(e.item.Payload) > windowBytes {
+		e.item.Payload, e.absent = nil, true
+	}
+	q.delayedBytes += len(e.item.Payload)
+	heap.Push(&q.delayed, e)
+}
+
+func (q *Queue) undelay(at int) *entry {
+	e := heap.Remove(&q.delayed, at).(*entry) //nolint:forcetypeassert // the heap holds nothing else
+	q.delayedBytes -= len(e.item.Payload)
+	return e
+}
+
+// Clear removes every item that is not leased and gives their number; they
+// count as discarded.
+func (q *Queue) Clear(ctx context.Context) (int, error) {
+	q.mu.Lock()
+	last := q.sequence
+	for len(q.delayed) > 0 {
+		q.giveBack(q.undelay(0))
+	}
+	q.mu.Unlock()
+	cleared := 0
+	for {
+		entries, err := q.take(ctx, nil, fetchItems, 0)
+		if err != nil {
+			return cleared, fmt.Errorf("clear queue: %w", err)
+		}
+		kept := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return e.item.ID.Sequence() <= last })
+		entries = slices.DeleteFunc(entries, func(e *entry) bool { return e.item.ID.Sequence() > last })
+		q.mu.Lock()
+		q.putBack(kept)
+		q.mu.Unlock()
+		if len(entries) == 0 {
+			return cleared, nil
+		}
+		if err := q.discard(ctx, entries); err != nil {
+			q.mu.Lock()
+			q.putBack(entries)
+			q.mu.Unlock()
+			return cleared, fmt.Errorf("clear queue: %w", err)
+		}
+		cleared += len(entries)
+	}
+}
+
+func (q *Queue) discard(ctx context.Context, entries []*entry) error {
+	changes := make([]Change, len(entries))
+	for i, e := range entries {
+		changes[i] = Change{Op: Remove, Item: &e.item}
+	}
+	if err := q.driver.Apply(ctx, changes); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range entries {
+		delete(q.leased, e.item.ID)
+		q.stats.held[e.item.ID.Class()]--
+		q.tell(Event{Source: e.item.Source, Items: 1, Samples: e.item.Samples, From: Queued, To: Discarded})
+		q.recycle(e)
+	}
+	q.free(len(entries))
+	return nil
+}
