@@ -1,0 +1,109 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// check judges what several settings say together. What depends on a setting
+// that is wrong by itself is left alone.
+func (c *collector) check(r *resolved) {
+	cfg := r.config
+	c.checkRetry(r, path{"default_retry"}, cfg.DefaultRetry)
+	for _, name := range c.sources {
+		s := cfg.DataSources[name]
+		at := path{"data_sources", name}
+		if s.Name != name {
+			c.conflict(r, fmt.Sprintf("%s.name must be %q, the name under which it stands, not %q", at, name, shorten(s.Name)), at.child("name"))
+		}
+		if s.Retry != cfg.DefaultRetry {
+			c.checkRetry(r, at.child("retry"), s.Retry)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.SensorRanges)) {
+		c.checkRange(r, path{"sensor_ranges", name}, cfg.SensorRanges[name])
+	}
+	if cfg.Innovate.Port == "" && !cfg.Innovate.AutoDetectPort {
+		c.conflict(r, "innovate.port must be given, or innovate.auto_detect_port be true",
+			path{"innovate", "auto_detect_port"}, path{"innovate", "port"})
+	}
+	if cfg.Server.Token == "" && !Loopback(cfg.Server.Listen) {
+		c.conflict(r, fmt.Sprintf("server.listen %q can be reached from other machines: set server.token, or listen on 127.0.0.1", cfg.Server.Listen),
+			path{"server", "listen"}, path{"server", "token"})
+	}
+	c.checkChannels(r)
+}
+
+// conflict reports what the settings at these paths say together, at the
+// first of them that somebody gave.
+func (c *collector) conflict(r *resolved, message string, paths ...path) {
+	var from origin
+	at := paths[0]
+	for i := len(paths) - 1; i >= 0; i-- {
+		p := paths[i]
+		if c.failed[p.String()] {
+			return
+		}
+		o, ok := r.origins[p.String()]
+		if other := inherited(p); !ok && other != nil {
+			if c.failed[other.String()] {
+				return
+			}
+			o, ok = r.origins[other.String()]
+		}
+		if ok {
+			from, at = o, p
+		}
+	}
+	c.add(from, at, "%s", message)
+}
+
+func (c *collector) checkRetry(r *resolved, at path, retry Retry) {
+	if retry.MaxDelaySec < retry.InitialDelaySec {
+		c.conflict(r, fmt.Sprintf("%s.max_delay_sec must be at least initial_delay_sec (%s), not %s", at,
+			number(float64(retry.InitialDelaySec)), number(float64(retry.MaxDelaySec))),
+			at.child("max_delay_sec"), at.child("initial_delay_sec"))
+	}
+}
+
+// checkRange checks what is given; a bound that is not given is the table's,
+// and is checked with it where ranges are put to use.
+func (c *collector) checkRange(r *resolved, at path, s SensorRange) {
+	order := []struct {
+		low, high         *float64
+		lowName, highName string
+		strict            bool
+	}{
+		{s.Min, s.Max, "min", "max", true},
+		{s.Min, s.WarnMin, "min", "warn_min", false},
+		{s.Min, s.WarnMax, "min", "warn_max", false},
+		{s.WarnMin, s.WarnMax, "warn_min", "warn_max", true},
+		{s.WarnMin, s.Max, "warn_min", "max", false},
+		{s.WarnMax, s.Max, "warn_max", "max", false},
+	}
+	for _, o := range order {
+		if o.low == nil || o.high == nil || *o.low < *o.high || !o.strict && *o.low == *o.high {
+			continue
+		}
+		relation := "not be above"
+		if o.strict {
+			relation = "be below"
+		}
+		c.conflict(r, fmt.Sprintf("%s.%s (%s) must %s %s (%s)", at, o.lowName, number(*o.low), relation, o.highName, number(*o.high)),
+			at.child(o.lowName), at.child(o.highName))
+		return
+	}
+}
+
+// checkChannels checks that the user's mapping leads to channels there are.
+func (c *collector) checkChannels(r *resolved) {
+	known := channelNames()
+	for _, label := range slices.Sorted(maps.Keys(r.config.Channels)) {
+		name := r.config.Channels[label]
+		if !slices.Contains(known, name) {
+			at := path{"channels", label}
+			c.conflict(r, fmt.Sprintf("%s: no canonical channel %q%s", at, shorten(name), suggest(name, known)), at)
+		}
+	}
+}
