@@ -37,6 +37,7 @@ const maxSets = 256
 // channelWatch sees each batch before and after it is taken over, and knows
 // from that when each channel came last and whether its newest sample passed.
 type channelWatch struct {
+	began time.Time
 	mu    sync.Mutex
 	batch uint64
 	byKey map[string]*watchedChannel
@@ -45,14 +46,14 @@ type channelWatch struct {
 
 type watchedChannel struct {
 	channel sample.Channel
-	seen    time.Time
-	arrived uint64 // number of the newest batch with a sample of it
-	passed  uint64 // number of the newest batch from which a sample was not rejected
+	seen    time.Duration // since the watch began; a plain number is cheaper to write per sample
+	arrived uint64        // number of the newest batch with a sample of it
+	passed  uint64        // number of the newest batch from which a sample was not rejected
 	bad     bool
 }
 
 func newChannelWatch() *channelWatch {
-	return &channelWatch{byKey: map[string]*watchedChannel{}, bySet: map[*sample.ChannelSet][]*watchedChannel{}}
+	return &channelWatch{began: time.Now(), byKey: map[string]*watchedChannel{}, bySet: map[*sample.ChannelSet][]*watchedChannel{}}
 }
 
 // arrived notes the channels of a batch on its way in. It refuses one whose
@@ -61,7 +62,7 @@ func (w *channelWatch) arrived(b *sample.Batch) ([]*watchedChannel, error) {
 	if b.Set == nil {
 		return nil, fmt.Errorf("%w: no channel set", ErrBatch)
 	}
-	now := time.Now()
+	now := time.Since(w.began)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	watched := w.bySet[b.Set]
@@ -122,9 +123,9 @@ func (w *channelWatch) health(now time.Time, staleAfter time.Duration) []Channel
 		if c.arrived == 0 {
 			continue
 		}
-		h := ChannelHealth{Key: key, Channel: c.channel.Address(), State: ChannelHealthy, LastSeen: c.seen.UTC()}
+		h := ChannelHealth{Key: key, Channel: c.channel.Address(), State: ChannelHealthy, LastSeen: w.began.Add(c.seen).UTC()}
 		switch {
-		case now.Sub(c.seen) > staleAfter:
+		case now.Sub(w.began)-c.seen > staleAfter:
 			h.State = ChannelStale
 		case c.bad || c.passed < c.arrived:
 			h.State = ChannelInvalid

@@ -89,7 +89,6 @@ func (s *Supervisor) showOpenCircuit(err error) {
 func (s *Supervisor) open(ctx context.Context) (Reader, error) {
 	limit := time.NewTimer(s.settings.ConnectTimeout + grace)
 	defer limit.Stop()
-	defer context.AfterFunc(ctx, func() { limit.Reset(grace) })()
 	ctx, cancel := context.WithTimeout(ctx, s.settings.ConnectTimeout)
 	if s.stuck != nil {
 		select {

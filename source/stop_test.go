@@ -86,6 +86,13 @@ func TestC8StartAgainWorks(t *testing.T) {
 		b.start()
 		b.pass(time.Second)
 		b.wantState(source.Connected)
+		b.stop()
+		b.wantStates(
+			"0s disconnected>connecting", "0s connecting>connected", "1s connected>disconnected",
+			"1s disconnected>connecting", "1.3s connecting>error",
+			"2s error>connecting", "2s connecting>connected", "3s connected>error",
+			"4s error>connecting", "4s connecting>connected", "5s connected>disconnected",
+		)
 	})
 }
 
@@ -181,6 +188,9 @@ func TestC8StopTakesOverWhatAReaderStillHolds(t *testing.T) {
 			b.stop()
 			if took := time.Since(began); took != time.Second {
 				t.Errorf("Stop took %v", took)
+			}
+			if s := b.Stats(); s.LastError != "" {
+				t.Errorf("stopping shows as the error %q", s.LastError)
 			}
 		})
 	})

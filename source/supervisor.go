@@ -217,13 +217,7 @@ func (s *Supervisor) connectOnce(ctx, round context.Context) bool {
 		return false
 	}
 	wait(round, s.settings.ReconnectDelay)
-	if ctx.Err() != nil {
-		return false
-	}
-	if s.breaker.state() != Open {
-		s.enter(Reconnecting, "trying again")
-	}
-	return true
+	return ctx.Err() == nil
 }
 
 // enter changes the state and tells it.

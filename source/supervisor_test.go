@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -310,6 +311,8 @@ func TestC3ConnectionsThatDieAtOnceOpenTheBreaker(t *testing.T) {
 		steps = append(steps, sourcetest.Connect(sourcetest.Data(1, 5), sourcetest.Vanish()))
 	}
 	inBubble(t, settings, steps, func(b *bench) {
+		b.pass(700 * ms)
+		b.wantState(source.CircuitOpen)
 		b.pass(30 * time.Second)
 		b.wantOpens(0, 100*ms, 300*ms, 700*ms) // backs off although each Open succeeds
 		b.wantState(source.CircuitOpen)
@@ -331,6 +334,9 @@ func TestC3ResetEndsTheWait(t *testing.T) {
 		b.wantState(source.CircuitOpen)
 		b.pass(30 * time.Minute) // waits for the breaker
 		b.Reset()
+		if n := b.Stats().ConsecutiveErrors; n != 0 {
+			t.Errorf("%d errors in a row after Reset", n)
+		}
 		synctest.Wait()
 		b.wantState(source.Connected)
 		b.pass(10 * time.Second)
@@ -377,6 +383,21 @@ func TestC4ThreeErrorsInARowReconnect(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+func TestC4ALostConnectionIsNotReadOn(t *testing.T) {
+	for _, gone := range []error{source.ErrLost, io.EOF} {
+		inBubble(t, plain(), script(
+			sourcetest.Connect(sourcetest.Quiet(2*time.Second), sourcetest.Glitch(1, fmt.Errorf("read: %w", gone)), sourcetest.Data(1, 1)),
+			sourcetest.Connect(sourcetest.Stream(time.Second, 1)),
+		), func(b *bench) {
+			b.pass(2 * time.Second)
+			b.wantOpens(0, 2*time.Second)
+			if b.samples() != 0 {
+				t.Errorf("%v: read on", gone)
+			}
+		})
+	}
 }
 
 func TestC4AReaderWithoutDataWaits(t *testing.T) {

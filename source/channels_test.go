@@ -1,0 +1,47 @@
+package source
+
+import (
+	"testing"
+	"time"
+
+	"dynotap/sample"
+)
+
+func TestC6ChangingListsAreNotKeptForEver(t *testing.T) {
+	w := newChannelWatch()
+	for range 3 * maxSets {
+		set := sample.NewChannelSet("fake", []sample.Channel{{Key: "A/1/0", Label: "x"}})
+		b := &sample.Batch{Source: "fake", Set: set, Samples: make([]sample.Sample, 1)}
+		watched, err := w.arrived(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.judged(watched, b.Samples)
+	}
+	if n := len(w.bySet); n > maxSets {
+		t.Errorf("%d sets are remembered", n)
+	}
+	if h := w.health(time.Now(), time.Minute); len(h) != 1 || h[0].State != ChannelHealthy {
+		t.Errorf("%+v", h)
+	}
+}
+
+func BenchmarkWatch(b *testing.B) {
+	channels := make([]sample.Channel, 141)
+	for i := range channels {
+		channels[i].Key = sample.ChannelKey("A", uint32(i), 0)
+	}
+	batch := &sample.Batch{Set: sample.NewChannelSet("fake", channels)}
+	for i := range channels {
+		batch.Samples = append(batch.Samples, sample.Sample{Channel: uint32(i)})
+	}
+	w := newChannelWatch()
+	for b.Loop() {
+		watched, err := w.arrived(batch)
+		if err != nil {
+			b.Fatal(err)
+		}
+		w.judged(watched, batch.Samples)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/141, "ns/sample")
+}
