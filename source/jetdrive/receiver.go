@@ -313,9 +313,13 @@ func (r *receiver) blank() *sample.Batch {
 	return b
 }
 
+// rebuild brings the provider's channel set up to date. An equal one stays the
+// same pointer.
 func (r *receiver) rebuild(p *provider) {
-	p.set = p.channels.set(r.registry.source, p.key, p.title(), p.host.id)
 	p.channels.changed = false
+	if set := p.channels.set(r.registry.source, p.key, p.title(), p.host.id); p.set == nil || p.set.ID() != set.ID() {
+		p.set = set
+	}
 }
 
 // renew gives the pending batch the channel set that its newest message made
