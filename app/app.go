@@ -89,7 +89,7 @@ hardware, and look at http://127.0.0.1:8686/.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newVersion(p))
+	root.AddCommand(newConfig(p), newDiscover(p), newSimulate(p), newVersion(p))
 	return root
 }
 

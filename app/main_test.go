@@ -1,0 +1,32 @@
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes this test binary answer to the name dynotap, so that scripts
+// and end-to-end tests run the real program.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"dynotap": func() {
+			os.Exit(Main(os.Args[1:], Program{
+				Version: "test", Sources: Sources(), Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
+			}))
+		},
+	})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("LOCALAPPDATA", filepath.Join(env.WorkDir, "home"))
+			return nil
+		},
+	})
+}

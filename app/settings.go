@@ -1,0 +1,63 @@
+package app
+
+import (
+	"dynotap/config"
+	"dynotap/queue"
+	"dynotap/source"
+	"dynotap/validate"
+)
+
+// supervision turns a source's configuration into the supervisor's policies.
+func supervision(s config.SourceSettings) source.Settings {
+	return source.Settings{
+		Retry: source.Retry{
+			MaxAttempts:       s.Retry.MaxAttempts,
+			InitialDelay:      s.Retry.InitialDelaySec.Duration(),
+			MaxDelay:          s.Retry.MaxDelaySec.Duration(),
+			Base:              s.Retry.ExponentialBase,
+			Jitter:            s.Retry.Jitter,
+			OnTimeout:         s.Retry.RetryOnTimeout,
+			OnConnectionError: s.Retry.RetryOnConnectionError,
+		},
+		Breaker: source.Breaker{
+			Enabled:          s.Breaker.Enabled,
+			FailureThreshold: s.Breaker.FailureThreshold,
+			SuccessThreshold: s.Breaker.SuccessThreshold,
+			Timeout:          s.Breaker.TimeoutSec.Duration(),
+			HalfOpenMaxCalls: s.Breaker.HalfOpenMaxCalls,
+		},
+		ConnectTimeout: s.ConnectTimeout,
+		ReadTimeout:    s.ReadTimeout,
+		AutoReconnect:  s.AutoReconnect,
+		ReconnectDelay: s.ReconnectDelay,
+		StaleAfter:     s.Custom.StaleDataThresholdSec.Duration(),
+	}
+}
+
+// validation turns a source's configuration into the validator's settings.
+func validation(v config.Validation) validate.Settings {
+	return validate.Settings{
+		Enabled:             v.Enabled,
+		StrictMode:          v.StrictMode,
+		MaxValidationErrors: v.MaxValidationErrors,
+		SanitizeValues:      v.SanitizeValues,
+		RejectNaN:           v.RejectNaN,
+		RejectInf:           v.RejectInf,
+		RejectOutOfRange:    v.RejectOutOfRange,
+		LogWarnings:         v.LogWarnings,
+	}
+}
+
+// queueing turns the section queue into the queue's settings.
+func queueing(q config.Queue) queue.Settings {
+	s := queue.Defaults()
+	s.MaxSize = q.MaxSize
+	s.BatchSize = q.BatchSize
+	s.FlushInterval = q.FlushIntervalSec.Duration()
+	s.DropOnFull = q.DropOnFull
+	s.DropOldest = q.DropOldest
+	s.MaxRetries = q.MaxRetries
+	s.Workers = q.Workers
+	s.PriorityEnabled = q.PriorityEnabled
+	return s
+}

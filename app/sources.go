@@ -1,0 +1,43 @@
+package app
+
+import (
+	"log/slog"
+
+	"dynotap/config"
+	"dynotap/internal/clock"
+	"dynotap/source"
+)
+
+// SourceSpec is one line of the list of live sources: a name as in
+// data_sources, and how to build the source from the configuration.
+type SourceSpec struct {
+	Name  string
+	Build func(SourceInput) (source.Source, error)
+}
+
+// SourceInput is what a source is built from.
+type SourceInput struct {
+	Config   *config.Config
+	Settings config.SourceSettings
+	// Session is session time, the same for all sources.
+	Session *clock.Session
+	// Logging is to be called when a device says that it starts or stops
+	// recording; dynotap makes a recording of what lies between.
+	Logging func(provider string, started bool, at int64)
+	Logger  *slog.Logger
+}
+
+// Sources is the list of this program. Another main appends its own.
+func Sources() []SourceSpec {
+	return []SourceSpec{
+		{Name: "jetdrive", Build: buildJetdrive},
+	}
+}
+
+func (p *Program) sourceNames() []string {
+	names := make([]string, 0, len(p.Sources))
+	for _, s := range p.Sources {
+		names = append(names, s.Name)
+	}
+	return names
+}
