@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+
+	"dynotap/channel"
 )
 
 // check judges what several settings say together. What depends on a setting
@@ -13,7 +16,7 @@ func (c *collector) check(r *resolved) {
 	c.checkRetry(r, path{"default_retry"}, cfg.DefaultRetry)
 	for _, name := range c.sources {
 		s := cfg.DataSources[name]
-		at := path{"data_sources", name}
+		at := path{dataSources, name}
 		if s.Name != name {
 			c.conflict(r, fmt.Sprintf("%s.name must be %q, the name under which it stands, not %q", at, name, shorten(s.Name)), at.child("name"))
 		}
@@ -21,8 +24,16 @@ func (c *collector) check(r *resolved) {
 			c.checkRetry(r, at.child("retry"), s.Retry)
 		}
 	}
+	quantities := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(cfg.SensorRanges)) {
-		c.checkRange(r, path{"sensor_ranges", name}, cfg.SensorRanges[name])
+		at := path{sensorRanges, name}
+		c.checkRange(r, at, cfg.SensorRanges[name])
+		q, _ := channel.Find(name)
+		if other, twice := quantities[q.Name]; twice {
+			c.conflict(r, fmt.Sprintf("%s and %s.%s are the same channel: keep one of them", at, sensorRanges, other),
+				at.child("max"), at.child("min"), at.child("warn_max"), at.child("warn_min"))
+		}
+		quantities[q.Name] = name
 	}
 	if cfg.Innovate.Port == "" && !cfg.Innovate.AutoDetectPort {
 		c.conflict(r, "innovate.port must be given, or innovate.auto_detect_port be true",
@@ -96,14 +107,22 @@ func (c *collector) checkRange(r *resolved, at path, s SensorRange) {
 	}
 }
 
-// checkChannels checks that the user's mapping leads to channels there are.
+// checkChannels checks that the user's mapping leads to channels there are,
+// and that labels which differ in case and spacing only agree, as the
+// resolver wants it.
 func (c *collector) checkChannels(r *resolved) {
-	known := channelNames()
+	labels := map[string]string{}
 	for _, label := range slices.Sorted(maps.Keys(r.config.Channels)) {
-		name := r.config.Channels[label]
-		if !slices.Contains(known, name) {
-			at := path{"channels", label}
-			c.conflict(r, fmt.Sprintf("%s: no canonical channel %q%s", at, shorten(name), suggest(name, known)), at)
+		at, name := path{"channels", label}, r.config.Channels[label]
+		q, ok := channel.Find(name)
+		if !ok {
+			c.conflict(r, fmt.Sprintf("%s: no canonical channel %q%s", at, shorten(name), c.suggest(name, channelNames())), at)
+			continue
 		}
+		key := strings.ToLower(strings.Join(strings.Fields(label), " "))
+		if other, twice := labels[key]; twice && other != q.Name {
+			c.conflict(r, fmt.Sprintf("%s is %s here and %s under another spelling of the label", at, q.Name, other), at)
+		}
+		labels[key] = q.Name
 	}
 }

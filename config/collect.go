@@ -5,6 +5,14 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"dynotap/channel"
+)
+
+// Keys of the tables that the code treats in a way of their own.
+const (
+	dataSources  = "data_sources"
+	sensorRanges = "sensor_ranges"
 )
 
 // assignment is one setting that somebody gave.
@@ -52,8 +60,10 @@ func (c *collector) add(from origin, at path, format string, args ...any) {
 // isNote reports whether a key is a note to people, allowed on every level
 // (CONFORMANCE K3).
 func isNote(key string) bool {
-	return strings.HasPrefix(key, "_") || key == "$schema" || key == "description" || key == "last_updated"
+	return strings.HasPrefix(key, "_") || slices.Contains(noteNames(), key)
 }
+
+func noteNames() []string { return []string{"$schema", "description", "last_updated"} }
 
 // child finds the entry of a key below e, which stands at the path at.
 // Otherwise it says what is wrong.
@@ -69,10 +79,10 @@ func (c *collector) child(e *entry, at path, name string) (*entry, string) {
 		return nil, c.unknown(e, at, name)
 	case table:
 		known := c.tableNames(at)
-		if known != nil && !slices.Contains(known, name) {
-			return nil, fmt.Sprintf("unknown name %q in %s%s", shorten(name), at, suggest(name, known))
+		if known != nil && !slices.Contains(known, name) && (at[0] != sensorRanges || !isChannel(name)) {
+			return nil, fmt.Sprintf("unknown name %q in %s%s", shorten(name), at, c.suggest(name, known))
 		}
-		if name == "" {
+		if strings.TrimSpace(name) == "" {
 			return nil, fmt.Sprintf("a name in %s must not be empty", at)
 		}
 		return e.elem, ""
@@ -91,12 +101,35 @@ func (c *collector) applies(f *entry, at path, name string) string {
 // tableNames are the names that a table allows; nil allows any.
 func (c *collector) tableNames(at path) []string {
 	switch at.String() {
-	case "data_sources":
+	case dataSources:
 		return c.sources
-	case "sensor_ranges":
+	case sensorRanges:
 		return channelNames()
 	}
 	return nil
+}
+
+// channelNames are the canonical channels.
+func channelNames() []string {
+	out := make([]string, len(channel.Canonical))
+	for i, q := range channel.Canonical {
+		out[i] = q.Name
+	}
+	return out
+}
+
+func isChannel(name string) bool {
+	_, ok := channel.Find(name)
+	return ok
+}
+
+// suggest is the package's suggest as long as it will be read: the search
+// costs more than all the rest, and a hostile file could ask for thousands.
+func (c *collector) suggest(name string, known []string) string {
+	if len(c.problems) > maxProblems {
+		return ""
+	}
+	return suggest(name, known)
 }
 
 // unknown names the nearest key of the same section, or the section in which
@@ -106,7 +139,7 @@ func (c *collector) unknown(e *entry, at path, name string) string {
 	if len(at) > 0 {
 		where = "in " + at.String()
 	}
-	if e.typ != reflect.TypeFor[Custom]() {
+	if e.typ != reflect.TypeFor[Custom]() && len(c.problems) <= maxProblems {
 		if _, distance := nearest(name, e.names()); distance > 2 {
 			for _, other := range c.root.fields {
 				if other.shape == section && other.field(name) != nil && other != e {
@@ -115,7 +148,7 @@ func (c *collector) unknown(e *entry, at path, name string) string {
 			}
 		}
 	}
-	return fmt.Sprintf("unknown key %q %s%s", shorten(name), where, suggest(name, e.names()))
+	return fmt.Sprintf("unknown key %q %s%s", shorten(name), where, c.suggest(name, e.names()))
 }
 
 // flatten checks the shape of v against e and gives every setting in it.
@@ -165,8 +198,9 @@ func (c *collector) flatten(e *entry, at path, v *value, place func(offset int) 
 // at finds the entry of a setting, or of a table of plain settings, that a
 // variable or flag can name.
 func (c *collector) at(setting path) (*entry, bool) {
-	e, message := c.root, ""
+	e := c.root
 	for i, name := range setting {
+		var message string
 		if e, message = c.child(e, setting[:i], name); message != "" {
 			return nil, false
 		}

@@ -3,10 +3,12 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -105,5 +107,27 @@ func TestK3ALargeFileIsRefused(t *testing.T) {
 	got := Check(file)
 	if len(got) != 1 || !strings.Contains(got[0].Message, "larger than") {
 		t.Errorf("got %v", got)
+	}
+}
+
+// A file that is wrong in a hundred thousand places costs no more time than
+// one that is right.
+func TestK3AFileFullOfMistakesIsReadInTime(t *testing.T) {
+	t.Parallel()
+	var unknown, labels strings.Builder
+	for i := range 60_000 {
+		fmt.Fprintf(&unknown, ",\n\"key%d\": 1", i)
+		fmt.Fprintf(&labels, ",\n\"%d\": \"rpm\"", i)
+	}
+	start := time.Now()
+	got := problems(t, "{"+unknown.String()[1:]+"}", LoadOptions{})
+	if len(got) != maxProblems {
+		t.Errorf("%d problems listed", len(got))
+	}
+	if l := text(t, `{"channels": {`+labels.String()[1:]+"}}", LoadOptions{}); len(l.Config.Channels) != 60_000 {
+		t.Errorf("%d labels", len(l.Config.Channels))
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %v", took)
 	}
 }

@@ -46,7 +46,7 @@ func (c *collector) environment(environ []string) []assignment {
 		from := origin{layer: fromEnvironment, name: name}
 		found, ok := c.text(at, texts[name], from)
 		if !ok {
-			c.add(from, at, "no such setting%s", suggest(name, c.variables()))
+			c.add(from, at, "no such setting%s", c.suggest(name, c.variables()))
 			continue
 		}
 		if before, twice := given[at.String()]; twice {
@@ -89,7 +89,7 @@ func (c *collector) flags(overrides map[string]string) []assignment {
 		at := c.root.splitPath(name)
 		found, ok := c.text(at, overrides[name], from)
 		if !ok {
-			c.add(from, at, "no setting %q%s", name, suggest(name, c.settings()))
+			c.add(from, at, "no setting %q%s", name, c.suggest(name, c.settings()))
 			continue
 		}
 		out = append(out, found...)

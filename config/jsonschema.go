@@ -26,10 +26,13 @@ func Schema(sources ...string) ([]byte, error) {
 
 type object = map[string]any
 
+// described is the key of JSON Schema for a text to people.
+const described = "description"
+
 func (c *collector) jsonSchema(e *entry, at path) (object, error) {
 	out := object{}
 	if e.doc != "" {
-		out["description"] = e.doc
+		out[described] = e.doc
 	}
 	switch e.shape {
 	case leaf:
@@ -64,7 +67,7 @@ func (c *collector) sectionSchema(e *entry, at path, out object) error {
 			continue
 		}
 		if from := "default_" + f.name; len(at) == 2 && c.root.field(from) != nil {
-			properties[f.name] = object{"$ref": "#/properties/" + from, "description": f.doc}
+			properties[f.name] = object{"$ref": "#/properties/" + from, described: f.doc}
 			continue
 		}
 		inner, err := c.jsonSchema(f, at.child(f.name))
@@ -82,11 +85,11 @@ func (c *collector) sectionSchema(e *entry, at path, out object) error {
 
 // closed allows these properties and notes, nothing else.
 func closed(out, properties object) {
-	for _, note := range []string{"$schema", "description", "last_updated"} {
-		properties[note] = object{"description": "A note."}
+	for _, note := range noteNames() {
+		properties[note] = object{described: "A note."}
 	}
 	out["properties"] = properties
-	out["patternProperties"] = object{"^_": object{"description": "A note."}}
+	out["patternProperties"] = object{"^_": object{described: "A note."}}
 	out["additionalProperties"] = false
 }
 
@@ -105,7 +108,7 @@ func (c *collector) leafSchema(e *entry, at path, out object) error {
 	if e.nullable {
 		out["type"] = []any{out["type"], "null"}
 	}
-	if e.fallback == nil || len(at) == 3 && at[0] == "data_sources" {
+	if e.fallback == nil || len(at) == 3 && at[0] == dataSources {
 		return nil // times and sizes differ from source to source
 	}
 	v, err := e.fromText(*e.fallback)

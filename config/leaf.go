@@ -102,9 +102,9 @@ func (e *entry) readNumber(v *value, what string) (float64, string) {
 	case e.min != nil && e.max != nil:
 		wanted += fmt.Sprintf(" from %s to %s", number(*e.min), number(*e.max))
 	case e.min != nil:
-		wanted += fmt.Sprintf(" of at least %s", number(*e.min))
+		wanted += " of at least " + number(*e.min)
 	case e.max != nil:
-		wanted += fmt.Sprintf(" of at most %s", number(*e.max))
+		wanted += " of at most " + number(*e.max)
 	}
 	wanted += ", not " + v.shown()
 	if v.kind != numberValue {

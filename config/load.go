@@ -201,11 +201,11 @@ func (l *Loaded) valuePaths(root *entry, config reflect.Value, sources []string)
 		slices.Sort(names)
 		for _, name := range names {
 			at := path{f.name, name}
-			if f.name == "data_sources" && !slices.Contains(sources, name) && !l.spokenOf(at) {
+			if f.name == dataSources && !slices.Contains(sources, name) && !l.spokenOf(at) {
 				continue
 			}
 			out = append(out, c.leaves(f.elem, at)...)
-			if custom, ok := l.Config.DataSources[name]; ok && f.name == "data_sources" {
+			if custom, ok := l.Config.DataSources[name]; ok && f.name == dataSources {
 				for _, key := range slices.Sorted(maps.Keys(custom.CustomSettings.Extra)) {
 					out = append(out, path{f.name, name, "custom_settings", key})
 				}

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"reflect"
-	"slices"
-)
+import "reflect"
 
 // resolved is a configuration with the origin of every value that is not the
 // guide's default.
@@ -17,7 +14,7 @@ type resolved struct {
 // nobody gave one (CONFORMANCE K2): default_retry.x for
 // data_sources.jetdrive.retry.x.
 func inherited(at path) path {
-	if len(at) != 4 || at[0] != "data_sources" || at[2] == "custom_settings" {
+	if len(at) != 4 || at[0] != dataSources || at[2] == "custom_settings" {
 		return nil
 	}
 	return path{"default_" + at[2], at[3]}
@@ -27,10 +24,10 @@ func inherited(at path) path {
 // source's name and in data_sources.
 func twin(at path) path {
 	switch {
-	case len(at) == 3 && at[0] == "data_sources":
-		return path{at[1], at[2]}
+	case len(at) == 3 && at[0] == dataSources:
+		return at[1:]
 	case len(at) == 2:
-		return path{"data_sources", at[0], at[1]}
+		return path{dataSources}.child(at[0]).child(at[1])
 	}
 	return nil
 }
@@ -58,7 +55,7 @@ func (c *collector) resolve(given []assignment) *resolved {
 	}
 	all = append(all, given...)
 
-	ofSource := func(a assignment) bool { return a.at[0] == "data_sources" }
+	ofSource := func(a assignment) bool { return a.at[0] == dataSources }
 	for _, a := range all {
 		if !ofSource(a) {
 			c.apply(r, target, a)
@@ -77,10 +74,10 @@ func (c *collector) resolve(given []assignment) *resolved {
 func (c *collector) apply(r *resolved, target reflect.Value, a assignment) {
 	c.root.set(target, a.at, a.value)
 	name := a.at.String()
-	r.origins[name] = a.from
-	if a.from.layer >= fromFile && !slices.Contains(r.order, name) {
+	if a.from.layer >= fromFile && r.origins[name].layer < fromFile {
 		r.order = append(r.order, name)
 	}
+	r.origins[name] = a.from
 }
 
 // defaults fills in what the tags say, tables left aside.
@@ -108,11 +105,11 @@ func (c *collector) defaults(e *entry, at path, target reflect.Value) {
 // seedSources gives every source its entry: the defaults, the guide's times
 // for this source, and what it inherits.
 func (c *collector) seedSources(config *Config) {
-	e := c.root.field("data_sources").elem
+	e := c.root.field(dataSources).elem
 	config.DataSources = make(map[string]DataSource, len(c.sources))
 	for _, name := range c.sources {
 		var s DataSource
-		c.defaults(e, path{"data_sources", name}, reflect.ValueOf(&s).Elem())
+		c.defaults(e, path{dataSources, name}, reflect.ValueOf(&s).Elem())
 		s.Name = name
 		s.Retry, s.CircuitBreaker, s.Validation = config.DefaultRetry, config.DefaultCircuitBreaker, config.DefaultValidation
 		switch name {
@@ -130,7 +127,7 @@ func (c *collector) seedSources(config *Config) {
 // joinTwins makes one setting of two places: the section wins over
 // data_sources unless a stronger layer speaks there.
 func (c *collector) joinTwins(r *resolved, target reflect.Value) {
-	sources := c.root.field("data_sources")
+	sources := c.root.field(dataSources)
 	for _, name := range c.sources {
 		section := c.root.field(name)
 		if section == nil {

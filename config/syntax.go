@@ -118,11 +118,13 @@ func (p *parser) unexpected(wanted string) error {
 
 // leadingWord is the run of letters, digits and what numbers hold at the start.
 func leadingWord(text string) string {
-	n := strings.IndexFunc(text, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_+-.", r))
-	})
-	if n < 0 {
-		n = len(text)
+	n := 0
+	for n < len(text) {
+		c := text[n]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("_+-.", c) < 0 {
+			break
+		}
+		n++
 	}
 	return text[:n]
 }
