@@ -305,9 +305,11 @@ func (r *receiver) batch(p *provider) *sample.Batch {
 }
 
 func (r *receiver) blank() *sample.Batch {
-	b := new(sample.Batch)
+	var b *sample.Batch
 	if last := len(r.free) - 1; last >= 0 {
 		b, r.free = r.free[last], r.free[:last]
+	} else {
+		b = new(sample.Batch)
 	}
 	*b = sample.Batch{Source: r.registry.source, Priority: sample.High, Samples: b.Samples[:0]}
 	return b
