@@ -186,12 +186,15 @@ func (c *Conn) join(p *ipv4.PacketConn, group netip.Addr, links []link) error {
 
 // read is the reader's life; the socket ends with it.
 func (c *Conn) read(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { c.socket.Close() })
+	stop := context.AfterFunc(ctx, c.shut)
 	defer stop()
-	defer c.socket.Close()
+	defer c.shut()
 	c.err = c.in.run(ctx)
 	return nil
 }
+
+// shut makes a read return. Closing again is an error that says nothing.
+func (c *Conn) shut() { _ = c.socket.Close() }
 
 // Ready gets a token when packets came after the last Drain. A token may turn
 // out to be stale.

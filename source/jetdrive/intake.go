@@ -70,15 +70,17 @@ func (in *intake) run(ctx context.Context) error {
 		}
 		n, controlled, flags, from, err := in.socket.ReadMsgUDPAddrPort(room, in.control)
 		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			if errors.Is(err, net.ErrClosed) {
 				return nil
 			}
 			in.readErrors.Add(1)
 			failures++
-			if failures >= readErrorLimit {
+			if failures == readErrorLimit {
 				return fmt.Errorf("read from the network: %w", err)
 			}
-			sleep(ctx, min(time.Duration(failures)*readErrorPause, readErrorPauseMax))
+			if !sleep(ctx, min(time.Duration(failures)*readErrorPause, readErrorPauseMax)) {
+				return nil
+			}
 			continue
 		}
 		failures = 0

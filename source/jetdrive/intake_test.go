@@ -86,7 +86,7 @@ func TestC8ReaderThatWaitsAfterAnErrorStopsAtOnce(t *testing.T) {
 		if err := in.run(ctx); err != nil {
 			t.Error(err)
 		}
-		if got := in.readErrors.Load(); got != 150 {
+		if got := in.readErrors.Load(); got != 151 {
 			t.Errorf("%d read errors before the end", got)
 		}
 	})

@@ -10,7 +10,7 @@ import (
 )
 
 func testLinks() []link {
-	make := func(index int, name string, flags net.Flags, addrs ...string) link {
+	made := func(index int, name string, flags net.Flags, addrs ...string) link {
 		l := link{Interface: net.Interface{Index: index, Name: name, Flags: flags}}
 		for _, a := range addrs {
 			l.addrs = append(l.addrs, netip.MustParseAddr(a))
@@ -19,12 +19,12 @@ func testLinks() []link {
 	}
 	const up, multicast = net.FlagUp, net.FlagMulticast
 	return []link{
-		make(1, "lo", up|net.FlagLoopback, "127.0.0.1"),
-		make(2, "bond0", multicast, "10.9.9.9"),
-		make(3, "v6only", up|multicast),
-		make(4, "tun0", up, "10.8.0.2"),
-		make(5, "Ethernet 2", up|multicast, "192.0.2.5", "198.51.100.5"),
-		make(6, "wlan0", up|multicast, "203.0.113.6"),
+		made(1, "lo", up|net.FlagLoopback, "127.0.0.1"),
+		made(2, "bond0", multicast, "10.9.9.9"),
+		made(3, "v6only", up|multicast),
+		made(4, "tun0", up, "10.8.0.2"),
+		made(5, "Ethernet 2", up|multicast, "192.0.2.5", "198.51.100.5"),
+		made(6, "wlan0", up|multicast, "203.0.113.6"),
 	}
 }
 

@@ -118,9 +118,16 @@ func of(messages []message, keys ...klhdv.Key) []message {
 	return out
 }
 
-// simulate runs a provider with the given settings in a bubble of synthetic
-// time, and test once the provider has claimed its id.
-func simulate(t *testing.T, s Settings, test func(t *testing.T, p *Provider, b *bus)) {
+// scene is a running provider on a bus, in synthetic time.
+type scene struct {
+	*testing.T
+	p *Provider
+	b *bus
+}
+
+// simulate runs a provider with the given settings, and test once it has
+// claimed its id.
+func simulate(t *testing.T, s Settings, test func(scene)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -134,7 +141,7 @@ func simulate(t *testing.T, s Settings, test func(t *testing.T, p *Provider, b *
 		ended := make(chan error, 1)
 		go func() { ended <- p.Run(ctx) }()
 		time.Sleep(1100 * time.Millisecond) // synthetic time: the claim
-		test(t, p, b)
+		test(scene{t, p, b})
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("ended with %v", err)

@@ -17,11 +17,12 @@ import (
 
 // life is one power-up: a socket, a host id, a clock from its start.
 type life struct {
-	node   *jetdrive.Node
-	wire   *faultyWire
-	start  time.Time
-	offset uint32 // ms
-	newer  map[uint16]bool
+	node    *jetdrive.Node
+	wire    *faultyWire
+	start   time.Time
+	offset  uint32          // of the clock, in ms
+	greeted uint16          // the id under which hello was said; of the provider's mu
+	newer   map[uint16]bool // hosts of a version that is ignored; of the listener
 }
 
 // elapsed is the age in whole ms, as the clock of the protocol has them.
@@ -73,9 +74,10 @@ func (p *Provider) begin(conn network, host uint16) *life {
 	l.wire = &faultyWire{network: conn, faults: f, random: rand.New(seed), counts: &p.counts}
 	l.node = jetdrive.NewNode(l.wire, jetdrive.NodeSettings{
 		HostID: host, Micros: clock.New().Micros, Stamp: l.stamp, Logger: p.logger,
-		Claimed: func(uint16) {
+		Claimed: func(id uint16) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
+			l.greeted = id
 			p.hello() // whoever had this id before is gone
 		},
 	})
@@ -139,7 +141,7 @@ func (p *Provider) stream(ctx context.Context, l *life) error {
 func (p *Provider) sendValues(l *life) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.channels) == 0 || l.node.Host() == klhdv.Unclaimed {
+	if len(p.channels) == 0 || l.greeted == klhdv.Unclaimed {
 		return
 	}
 	elapsed := l.elapsed()

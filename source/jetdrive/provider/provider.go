@@ -265,10 +265,10 @@ func (p *Provider) sendLogging(dest uint16) {
 	p.send(klhdv.KeyLoggingResponse, dest, klhdv.EncodeLoggingResponse(nil, p.logging))
 }
 
-// send sends where the provider is switched on and has an id. Called with mu
-// held.
+// send sends where the provider is switched on and has said hello under its
+// present id. Called with mu held.
 func (p *Provider) send(key klhdv.Key, dest uint16, value []byte) {
-	if p.life == nil {
+	if p.life == nil || p.life.greeted != p.life.node.Host() {
 		return
 	}
 	err := p.life.node.Send(key, dest, value)

@@ -22,18 +22,18 @@ func keys(messages []message) []klhdv.Key {
 }
 
 func TestClaimComesFirstThenTheList(t *testing.T) {
-	simulate(t, Settings{Name: "Dyno", Channels: channels(60)}, func(t *testing.T, p *Provider, b *bus) {
-		got := b.take()
+	simulate(t, Settings{Name: "Dyno", Channels: channels(60)}, func(t scene) {
+		got := t.b.take()
 		want := []klhdv.Key{klhdv.KeyPing, klhdv.KeyClearChannelInfo, klhdv.KeyChannelInfo, klhdv.KeyChannelInfo}
 		if !slices.Equal(keys(got), want) {
 			t.Fatalf("sent %v, want %v", keys(got), want)
 		}
-		if got[0].Host != klhdv.Unclaimed || p.HostID() == 0 {
-			t.Errorf("claim from 0x%04X, id 0x%04X", got[0].Host, p.HostID())
+		if got[0].Host != klhdv.Unclaimed || t.p.HostID() == 0 {
+			t.Errorf("claim from 0x%04X, id 0x%04X", got[0].Host, t.p.HostID())
 		}
 		seen := map[uint16]bool{}
 		for i, m := range got[1:] {
-			if m.Host != p.HostID() || m.Dest != klhdv.AllHosts || m.Seq != got[0].Seq+uint8(i)+1 {
+			if m.Host != t.p.HostID() || m.Dest != klhdv.AllHosts || m.Seq != got[0].Seq+uint8(i)+1 {
 				t.Errorf("message %d: %+v", i, m.Header)
 			}
 			if m.Key != klhdv.KeyChannelInfo {
@@ -57,8 +57,8 @@ func TestClaimComesFirstThenTheList(t *testing.T) {
 }
 
 func TestProviderWithoutChannelsSendsItsNameAlone(t *testing.T) {
-	simulate(t, Settings{Name: "Empty", Rate: 20}, func(t *testing.T, _ *Provider, b *bus) {
-		infos := of(b.take(), klhdv.KeyChannelInfo)
+	simulate(t, Settings{Name: "Empty", Rate: 20}, func(t scene) {
+		infos := of(t.b.take(), klhdv.KeyChannelInfo)
 		if len(infos) != 1 || len(infos[0].Value) != 50 {
 			t.Errorf("%+v", infos)
 		}
@@ -66,10 +66,10 @@ func TestProviderWithoutChannelsSendsItsNameAlone(t *testing.T) {
 }
 
 func TestStreamHasItsRateAndItsTimes(t *testing.T) {
-	simulate(t, Settings{Channels: channels(200), Rate: 50, Values: seconds}, func(t *testing.T, p *Provider, b *bus) {
-		b.take()
+	simulate(t, Settings{Channels: channels(200), Rate: 50, Values: seconds}, func(t scene) {
+		t.b.take()
 		time.Sleep(10 * time.Second)
-		messages := of(b.take(), klhdv.KeyChannelValues)
+		messages := of(t.b.take(), klhdv.KeyChannelValues)
 		if len(messages) != 2*500 { // 146 and 54 values
 			t.Errorf("%d messages", len(messages))
 		}
@@ -85,17 +85,17 @@ func TestStreamHasItsRateAndItsTimes(t *testing.T) {
 				t.Fatalf("%d ms after %d", v.Stamp, got[i-200].Stamp)
 			}
 		}
-		if c := p.Counts(); c.Values < 200*500 || c.Skipped != 0 || c.Lost+c.Reordered+c.Duplicated+c.ValuesLost+c.SendErrors != 0 {
+		if c := t.p.Counts(); c.Values < 200*500 || c.Skipped != 0 || c.Lost+c.Reordered+c.Duplicated+c.ValuesLost+c.SendErrors != 0 {
 			t.Errorf("counts %+v", c)
 		}
 	})
 }
 
 func TestListIsRepeatedEvery30Seconds(t *testing.T) {
-	simulate(t, Settings{Channels: channels(1)}, func(t *testing.T, _ *Provider, b *bus) {
-		b.take()
+	simulate(t, Settings{Channels: channels(1)}, func(t scene) {
+		t.b.take()
 		time.Sleep(90 * time.Second)
-		if got := keys(b.take()); !slices.Equal(got, slices.Repeat([]klhdv.Key{klhdv.KeyChannelInfo}, 3)) {
+		if got := keys(t.b.take()); !slices.Equal(got, slices.Repeat([]klhdv.Key{klhdv.KeyChannelInfo}, 3)) {
 			t.Errorf("sent %v", got)
 		}
 	})
@@ -104,8 +104,8 @@ func TestListIsRepeatedEvery30Seconds(t *testing.T) {
 func TestFarewellClearsTheList(t *testing.T) {
 	var b *bus
 	t.Run("life", func(t *testing.T) {
-		simulate(t, Settings{Channels: channels(1), Rate: 10, Values: seconds}, func(t *testing.T, _ *Provider, bus *bus) {
-			b = bus
+		simulate(t, Settings{Channels: channels(1), Rate: 10, Values: seconds}, func(t scene) {
+			b = t.b
 			time.Sleep(time.Second)
 		})
 	})
@@ -118,13 +118,13 @@ func TestFarewellClearsTheList(t *testing.T) {
 }
 
 func TestPingsAreAnswered(t *testing.T) {
-	simulate(t, Settings{Channels: channels(1), Faults: Faults{ClockOffset: 5 * time.Second}}, func(t *testing.T, p *Provider, b *bus) {
-		b.take()
+	simulate(t, Settings{Channels: channels(1), Faults: Faults{ClockOffset: 5 * time.Second}}, func(t scene) {
+		t.b.take()
 		ping := append(klhdv.EncodePing(nil, 77), "echo"...)
 		for _, from := range []uint16{9, klhdv.Unclaimed} {
-			for _, dest := range []uint16{p.HostID(), klhdv.AllHosts} {
-				b.sayAs(from, klhdv.KeyPing, dest, ping)
-				got := of(b.take(), klhdv.KeyPong)
+			for _, dest := range []uint16{t.p.HostID(), klhdv.AllHosts} {
+				t.b.sayAs(from, klhdv.KeyPing, dest, ping)
+				got := of(t.b.take(), klhdv.KeyPong)
 				if len(got) != 1 || got[0].Dest != from {
 					t.Fatalf("from 0x%04X to 0x%04X: answers %+v", from, dest, got)
 				}
@@ -134,52 +134,52 @@ func TestPingsAreAnswered(t *testing.T) {
 				}
 			}
 		}
-		b.say(klhdv.KeyPing, p.HostID()^1, ping)
-		b.say(klhdv.KeyPing, p.HostID(), []byte{1})
-		if got := of(b.take(), klhdv.KeyPong); len(got) != 0 {
+		t.b.say(klhdv.KeyPing, t.p.HostID()^1, ping)
+		t.b.say(klhdv.KeyPing, t.p.HostID(), []byte{1})
+		if got := of(t.b.take(), klhdv.KeyPong); len(got) != 0 {
 			t.Errorf("answered what was not for it: %+v", got)
 		}
 	})
 }
 
 func TestHostOfANewerVersionIsIgnoredAlone(t *testing.T) {
-	simulate(t, Settings{Channels: channels(1)}, func(t *testing.T, p *Provider, b *bus) {
-		b.say(klhdv.KeyPing, p.HostID(), []byte{10, 0, 0, 0, 0})
-		b.take()
-		b.say(klhdv.KeyPing, p.HostID(), klhdv.EncodePing(nil, 1))
-		b.say(klhdv.KeyRequestChannelInfo, p.HostID(), nil)
-		if got := b.take(); len(got) != 2 {
+	simulate(t, Settings{Channels: channels(1)}, func(t scene) {
+		t.b.say(klhdv.KeyPing, t.p.HostID(), []byte{10, 0, 0, 0, 0})
+		t.b.take()
+		t.b.say(klhdv.KeyPing, t.p.HostID(), klhdv.EncodePing(nil, 1))
+		t.b.say(klhdv.KeyRequestChannelInfo, t.p.HostID(), nil)
+		if got := t.b.take(); len(got) != 2 {
 			t.Errorf("answered: %v", keys(got))
 		}
-		b.sayAs(10, klhdv.KeyRequestChannelInfo, p.HostID(), nil)
-		if got := b.take(); len(got) != 2 || got[1].Dest != 10 {
+		t.b.sayAs(10, klhdv.KeyRequestChannelInfo, t.p.HostID(), nil)
+		if got := t.b.take(); len(got) != 2 || got[1].Dest != 10 {
 			t.Errorf("another host: %v", keys(got))
 		}
 	})
 }
 
 func TestListIsSentToWhoAsks(t *testing.T) {
-	simulate(t, Settings{Channels: channels(60)}, func(t *testing.T, p *Provider, b *bus) {
-		b.take()
-		b.say(klhdv.KeyRequestChannelInfo, klhdv.AllHosts, nil)
-		if got := of(b.take(), klhdv.KeyChannelInfo); len(got) != 2 || got[0].Dest != 9 || got[1].Dest != 9 {
+	simulate(t, Settings{Channels: channels(60)}, func(t scene) {
+		t.b.take()
+		t.b.say(klhdv.KeyRequestChannelInfo, klhdv.AllHosts, nil)
+		if got := of(t.b.take(), klhdv.KeyChannelInfo); len(got) != 2 || got[0].Dest != 9 || got[1].Dest != 9 {
 			t.Errorf("%+v", got)
 		}
-		b.say(klhdv.KeyRequestChannelInfo, p.HostID()^1, nil)
-		if got := of(b.take(), klhdv.KeyChannelInfo); len(got) != 0 {
+		t.b.say(klhdv.KeyRequestChannelInfo, t.p.HostID()^1, nil)
+		if got := of(t.b.take(), klhdv.KeyChannelInfo); len(got) != 0 {
 			t.Errorf("answered for another: %+v", got)
 		}
 	})
 }
 
 func TestLoggingIsAnsweredAndAnnounced(t *testing.T) {
-	simulate(t, Settings{Channels: channels(1)}, func(t *testing.T, p *Provider, b *bus) {
+	simulate(t, Settings{Channels: channels(1)}, func(t scene) {
 		ask := func(c klhdv.LoggingCommand) {
-			b.say(klhdv.KeyRequestLogging, p.HostID(), klhdv.EncodeLoggingRequest(nil, klhdv.LoggingRequest{Command: c}))
+			t.b.say(klhdv.KeyRequestLogging, t.p.HostID(), klhdv.EncodeLoggingRequest(nil, klhdv.LoggingRequest{Command: c}))
 		}
 		expect := func(what string, dest uint16, want klhdv.LoggingResponse) {
 			t.Helper()
-			got := of(b.take(), klhdv.KeyLoggingResponse)
+			got := of(t.b.take(), klhdv.KeyLoggingResponse)
 			if len(got) != 1 || got[0].Dest != dest || len(got[0].Value) != 7 {
 				t.Fatalf("%s: %+v", what, got)
 			}
@@ -197,13 +197,13 @@ func TestLoggingIsAnsweredAndAnnounced(t *testing.T) {
 		expect("begin again", 9, klhdv.LoggingResponse{State: 1, Start: 1100})
 		ask(klhdv.LoggingEnd)
 		expect("end", all, klhdv.LoggingResponse{State: 0, Start: 1100})
-		p.SetLogging(true)
+		t.p.SetLogging(true)
 		expect("set", all, klhdv.LoggingResponse{State: 1, Start: 2100})
 		ask(klhdv.LoggingCancel)
 		expect("cancel", all, klhdv.LoggingResponse{State: 0, Start: 2100})
-		p.SetLogging(false)
-		b.say(klhdv.KeyRequestLogging, p.HostID(), nil)
-		if got := of(b.take(), klhdv.KeyLoggingResponse); len(got) != 0 {
+		t.p.SetLogging(false)
+		t.b.say(klhdv.KeyRequestLogging, t.p.HostID(), nil)
+		if got := of(t.b.take(), klhdv.KeyLoggingResponse); len(got) != 0 {
 			t.Errorf("nothing changed, yet %+v", got)
 		}
 	})
@@ -211,15 +211,15 @@ func TestLoggingIsAnsweredAndAnnounced(t *testing.T) {
 
 // Promise 5 of DESIGN.
 func TestLoadControlAndBrakeAreNotEquipped(t *testing.T) {
-	simulate(t, Settings{Channels: channels(1)}, func(t *testing.T, p *Provider, b *bus) {
-		b.take()
-		b.say(klhdv.KeyRequestLoadControl, p.HostID(), klhdv.EncodeLoadControl(nil, klhdv.LoadControl{Enable: 1, Target: 3500}))
-		b.say(klhdv.KeyRequestBrake, p.HostID(), klhdv.EncodeBrake(nil, klhdv.Brake{State: 1}))
-		b.say(klhdv.KeyRequestBrake, p.HostID(), nil)
-		b.say(klhdv.KeyRequestLoadControl, p.HostID(), []byte{1})
+	simulate(t, Settings{Channels: channels(1)}, func(t scene) {
+		t.b.take()
+		t.b.say(klhdv.KeyRequestLoadControl, t.p.HostID(), klhdv.EncodeLoadControl(nil, klhdv.LoadControl{Enable: 1, Target: 3500}))
+		t.b.say(klhdv.KeyRequestBrake, t.p.HostID(), klhdv.EncodeBrake(nil, klhdv.Brake{State: 1}))
+		t.b.say(klhdv.KeyRequestBrake, t.p.HostID(), nil)
+		t.b.say(klhdv.KeyRequestLoadControl, t.p.HostID(), []byte{1})
 		var ours []message
-		for _, m := range b.take() {
-			if m.Host == p.HostID() {
+		for _, m := range t.b.take() {
+			if m.Host == t.p.HostID() {
 				ours = append(ours, m)
 			}
 		}
@@ -233,45 +233,45 @@ func TestLoadControlAndBrakeAreNotEquipped(t *testing.T) {
 }
 
 func TestChangedListIsClearedFirst(t *testing.T) {
-	simulate(t, Settings{Channels: channels(3), Rate: 1000, Values: seconds}, func(t *testing.T, p *Provider, b *bus) {
+	simulate(t, Settings{Channels: channels(3), Rate: 1000, Values: seconds}, func(t scene) {
 		time.Sleep(100 * time.Millisecond)
-		if err := p.SetChannels([]ChannelSpec{{ID: 7, Name: "New", Unit: sample.Kilowatt}}, seconds); err != nil {
+		if err := t.p.SetChannels([]ChannelSpec{{ID: 7, Name: "New", Unit: sample.Kilowatt}}, seconds); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
-		messages := b.take()
-		clear := slices.IndexFunc(messages[2:], func(m message) bool { return m.Key == klhdv.KeyClearChannelInfo }) + 2
-		if messages[clear+1].Key != klhdv.KeyChannelInfo {
-			t.Errorf("after the clear comes %s", messages[clear+1].Key)
+		messages := t.b.take()
+		cleared := slices.IndexFunc(messages[2:], func(m message) bool { return m.Key == klhdv.KeyClearChannelInfo }) + 2
+		if messages[cleared+1].Key != klhdv.KeyChannelInfo {
+			t.Errorf("after the clear comes %s", messages[cleared+1].Key)
 		}
-		for _, v := range values(messages[:clear]) {
+		for _, v := range values(messages[:cleared]) {
 			if v.Channel > 3 {
 				t.Fatalf("a new channel before the clear: %+v", v)
 			}
 		}
-		after := values(messages[clear:])
+		after := values(messages[cleared:])
 		if len(after) < 90 || slices.ContainsFunc(after, func(v klhdv.Value) bool { return v.Channel != 7 }) {
 			t.Errorf("%d values after the clear", len(after))
 		}
-		if err := p.SetChannels([]ChannelSpec{{Unit: sample.Horsepower}}, seconds); err == nil {
+		if err := t.p.SetChannels([]ChannelSpec{{Unit: sample.Horsepower}}, seconds); err == nil {
 			t.Error("hp was accepted")
 		}
-		if err := p.SetChannels(channels(1), nil); err == nil {
+		if err := t.p.SetChannels(channels(1), nil); err == nil {
 			t.Error("channels without values were accepted")
 		}
 	})
 }
 
 func TestTakenHostIDIsGivenUp(t *testing.T) {
-	simulate(t, Settings{HostID: 0x4242, Channels: channels(2), Rate: 20, Values: seconds}, func(t *testing.T, p *Provider, b *bus) {
-		if p.HostID() != 0x4242 {
-			t.Fatalf("id 0x%04X", p.HostID())
+	simulate(t, Settings{HostID: 0x4242, Channels: channels(2), Rate: 20, Values: seconds}, func(t scene) {
+		if t.p.HostID() != 0x4242 {
+			t.Fatalf("id 0x%04X", t.p.HostID())
 		}
-		b.take()
-		b.sayAs(0x4242, klhdv.KeyChannelInfo, klhdv.AllHosts, make([]byte, 50))
+		t.b.take()
+		t.b.sayAs(0x4242, klhdv.KeyChannelInfo, klhdv.AllHosts, make([]byte, 50))
 		time.Sleep(2 * time.Second)
-		id := p.HostID()
-		messages := b.take()
+		id := t.p.HostID()
+		messages := t.b.take()
 		var fresh []message
 		for _, m := range messages {
 			if m.Host == id {
@@ -289,17 +289,17 @@ func TestTakenHostIDIsGivenUp(t *testing.T) {
 
 func TestRestartIsAPowerCut(t *testing.T) {
 	s := Settings{HostID: 0x4242, Channels: channels(1), Rate: 20, Values: seconds, Faults: Faults{RestartEvery: 5 * time.Second}}
-	simulate(t, s, func(t *testing.T, p *Provider, b *bus) {
-		p.SetLogging(true)
-		b.take()
+	simulate(t, s, func(t scene) {
+		t.p.SetLogging(true)
+		t.b.take()
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		messages := b.take()
-		if id := p.HostID(); id == 0x4242 || id == 0 {
+		messages := t.b.take()
+		if id := t.p.HostID(); id == 0x4242 || id == 0 {
 			t.Errorf("id 0x%04X after the restart", id)
 		}
 		clears := of(messages, klhdv.KeyClearChannelInfo)
-		if len(clears) != 1 || clears[0].Host != p.HostID() {
+		if len(clears) != 1 || clears[0].Host != t.p.HostID() {
 			t.Errorf("clears %+v", clears)
 		}
 		stamps := values(messages)
@@ -307,7 +307,7 @@ func TestRestartIsAPowerCut(t *testing.T) {
 		if back < 0 || stamps[back].Stamp > 1100 || stamps[back-1].Stamp < 4900 {
 			t.Errorf("the clock did not restart: %v", stamps)
 		}
-		if c := p.Counts(); c.Restarts != 1 {
+		if c := t.p.Counts(); c.Restarts != 1 {
 			t.Errorf("counts %+v", c)
 		}
 	})
@@ -315,9 +315,9 @@ func TestRestartIsAPowerCut(t *testing.T) {
 
 func TestClockWraps(t *testing.T) {
 	s := Settings{Channels: channels(1), Rate: 100, Values: seconds, Faults: Faults{WrapAfter: 2 * time.Second}}
-	simulate(t, s, func(t *testing.T, _ *Provider, b *bus) {
+	simulate(t, s, func(t scene) {
 		time.Sleep(2 * time.Second)
-		got := values(b.take())
+		got := values(t.b.take())
 		if got[0].Stamp < math.MaxUint32-1000 || got[len(got)-1].Stamp > 1200 {
 			t.Errorf("from %d to %d", got[0].Stamp, got[len(got)-1].Stamp)
 		}
