@@ -34,6 +34,11 @@ func (q *Queue) admit(r *request, item *Item) (verdict, sample.Priority) {
 		return waiting, class
 	default:
 		least, ok := q.leastUrgent()
+		for _, e := range r.entries {
+			if c := q.class(e.item.Priority); !ok || c > least {
+				return waiting, class // the one to be evicted is in this very request: commit it first
+			}
+		}
 		if !ok || least < class || least == class && !q.settings.DropOldest {
 			q.stats.drop(item.Source, ReasonFull, item.Samples)
 			q.tell(Event{Source: item.Source, Items: 1, Samples: item.Samples, From: Queued, To: Dropped, Reason: ReasonFull})

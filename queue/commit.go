@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -13,6 +12,8 @@ const (
 	// appended together, so that nobody waits long for others.
 	maxRequest = 1024
 	maxCommit  = 2048
+
+	maxSpareRequests = 64
 )
 
 // request is newcomers on their way into the driver, with those that make room
@@ -26,17 +27,31 @@ type request struct {
 	told    chan bool // true: commit for all in the line; false: it is done
 }
 
-var requests = sync.Pool{New: func() any { return &request{told: make(chan bool, 1)} }} //nolint:gochecknoglobals // a pool of scratch memory holds no state
-
 func (r *request) reset() {
 	clear(r.entries)
 	clear(r.victims)
 	r.entries, r.victims, r.ids, r.err = r.entries[:0], r.victims[:0], r.ids[:0], nil
 }
 
-func (r *request) recycle() {
+// newRequest gives an empty request, to be returned by endRequest.
+func (q *Queue) newRequest() *request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n := len(q.line.spare); n > 0 {
+		r := q.line.spare[n-1]
+		q.line.spare = q.line.spare[:n-1]
+		return r
+	}
+	return &request{told: make(chan bool, 1)}
+}
+
+func (q *Queue) endRequest(r *request) {
 	r.reset()
-	requests.Put(r)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.line.spare) < maxSpareRequests {
+		q.line.spare = append(q.line.spare, r)
+	}
 }
 
 // commitLine is where requests wait while one of them commits for all: so
@@ -47,6 +62,7 @@ type commitLine struct {
 	waiting []*request
 	batch   []*request // being committed
 	changes []Change
+	spare   []*request
 }
 
 // commit carries the request into the driver, together with others. The lock

@@ -111,8 +111,8 @@ func (q *Queue) Enqueue(ctx context.Context, item Item) (ID, error) {
 		return 0, fmt.Errorf("%w: %d", ErrPriority, item.Priority)
 	}
 	item.own()
-	r := requests.Get().(*request)
-	defer r.recycle()
+	r := q.newRequest()
+	defer q.endRequest(r)
 	for {
 		q.mu.Lock()
 		verdict, class := q.admit(r, &item)
@@ -144,8 +144,8 @@ func (q *Queue) EnqueueAll(ctx context.Context, items []Item) ([]ID, error) {
 		}
 	}
 	ids := make([]ID, len(items))
-	r := requests.Get().(*request)
-	defer r.recycle()
+	r := q.newRequest()
+	defer q.endRequest(r)
 	full, next, reported := 0, 0, 0
 	where := make([]int, 0, min(len(items), maxRequest))
 	for next < len(items) {

@@ -1,0 +1,255 @@
+// Package queuetest is the conformance suite of CONFORMANCE Q1 to Q16: every
+// queue.Driver runs all of it. Each payload is unique and its content is
+// compared, so that a mixed-up item is as visible as a lost one.
+package queuetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"dynotap/internal/db"
+	"dynotap/queue"
+	"dynotap/sample"
+)
+
+// Medium is what a driver under test keeps its items on.
+type Medium interface {
+	// Driver opens the medium. It is called again after Close, as after a
+	// restart of the program.
+	Driver(tb testing.TB) queue.Driver
+	// Close ends the use of what Driver gave.
+	Close(tb testing.TB)
+	// Durable says whether items survive a Close.
+	Durable() bool
+	// Apply is Options.Apply where the driver cannot commit effects, or nil.
+	Apply() func(context.Context, []db.Effect) []error
+}
+
+// Run runs the suite; medium makes an empty one for each test.
+func Run(t *testing.T, medium func(tb testing.TB) Medium) {
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, *bench)
+	}{
+		{"Q1_PriorityThenOrder", testPriorityThenOrder},
+		{"Q1_OrderWhateverTheClockDoes", testOrderWhateverTheClock},
+		{"Q1_OneClassWithoutPriorities", testOneClass},
+		{"Q1_OrderBeyondTheWindow", testBeyondWindow},
+		{"Q2_InvalidPriorityIsRefused", testInvalidPriority},
+		{"Q2_PayloadIsCopied", testCopied},
+		{"Q2_ItemKeepsEverything", testKeepsEverything},
+		{"Q3_EvictsLeastUrgentOldest", testEvicts},
+		{"Q3_DropsLeastUrgentNewcomer", testDropsNewcomer},
+		{"Q3_RefusesUnlessLessUrgent", testRefuses},
+		{"Q3_BlocksUntilRoom", testBlocks},
+		{"Q3_BlockedProducersKeepTheirOrder", testBlockedOrder},
+		{"Q3_EvictsWhatIsOnTheMediumOnly", testEvictsBeyondWindow},
+		{"Q4_DropsAreCounted", testDropsCounted},
+		{"Q5_LeaseEndsAndItemReturns", testLeaseEnds},
+		{"Q5_SettledIsGone", testSettledIsGone},
+		{"Q6_DeadlinePeekClear", testDeadlinePeekClear},
+		{"Q7_UrgentGoesAtOnce", testUrgent},
+		{"Q7_FullBatchOrFlushInterval", testFlush},
+		{"Q7_NoPauseWhileMoreThanABatchWaits", testNoPause},
+		{"Q8_Outcomes", testOutcomes},
+		{"Q8_BackoffAndPlace", testBackoff},
+		{"Q8_PanicIsOneItemsError", testPanic},
+		{"Q8_EffectsFailAlone", testEffects},
+		{"Q9_RetryNeverDiesOfAFullQueue", testRetryFull},
+		{"Q10_DeadLetters", testDeadLetters},
+		{"Q10_DeadLettersAreBounded", testDeadBounded},
+		{"Q11_Stats", testStats},
+		{"Q12_Restart", testRestart},
+		{"Q12_SequenceIsNeverReused", testSequence},
+		{"Q14_IdsAreOpaqueText", testIDs},
+		{"Q15_Drain", testDrain},
+		{"Q15_StopFinishesTheBatchInHand", testStop},
+		{"Q16_ManyProducersAndConsumers", testMany},
+		{"D7_SumAlwaysHolds", testSum},
+		{"Model", testModel},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			t.Parallel()
+			part.test(t, &bench{medium: medium(t)})
+		})
+	}
+}
+
+// bench is a queue on a medium, with its books.
+type bench struct {
+	medium Medium
+	queue  *queue.Queue
+	books  books
+	now    func() time.Time
+}
+
+// settings make no waiting and no dropping unless a test asks for it.
+func settings() queue.Settings {
+	s := queue.Defaults()
+	s.FlushInterval = 0
+	s.DropOnFull = false
+	s.RetryInitial, s.RetryMax = 0, 0
+	return s
+}
+
+func (b *bench) open(t testing.TB, s queue.Settings) *queue.Queue {
+	t.Helper()
+	b.books.mu.Lock()
+	b.books.accounts = map[string]*account{}
+	b.books.mu.Unlock()
+	q, err := queue.New(b.medium.Driver(t), s, queue.Options{Observer: b.books.observe, Apply: b.medium.Apply(), Now: b.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.queue = q
+	return q
+}
+
+// reopen is a restart of the program.
+func (b *bench) reopen(t testing.TB, s queue.Settings) *queue.Queue {
+	t.Helper()
+	b.medium.Close(t)
+	return b.open(t, s)
+}
+
+// account is one source's books (DESIGN decision 7), in samples.
+type account struct {
+	offered, recovered int
+	at                 [6]int // by queue.Place
+}
+
+type books struct {
+	mu       sync.Mutex
+	accounts map[string]*account
+	events   []queue.Event
+}
+
+func (b *books) of(source string) *account {
+	a := b.accounts[source]
+	if a == nil {
+		a = new(account)
+		b.accounts[source] = a
+	}
+	return a
+}
+
+func (b *books) observe(e queue.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.of(e.Source)
+	if e.From == queue.Nowhere {
+		a.recovered += e.Samples
+	} else {
+		a.at[e.From] -= e.Samples
+	}
+	a.at[e.To] += e.Samples
+	b.events = append(b.events, e)
+}
+
+// offer books samples that are about to be enqueued, or back if they were not.
+func (b *books) offer(source string, samples int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(source).offered += samples
+	b.of(source).at[queue.Queued] += samples
+}
+
+func (b *books) place(source string, p queue.Place) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.of(source).at[p]
+}
+
+func ctxOf(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func item(p sample.Priority, text string) queue.Item {
+	return queue.Item{Source: "src", Priority: p, Samples: 1, Payload: []byte(text)}
+}
+
+func put(t testing.TB, q *queue.Queue, p sample.Priority, texts ...string) []queue.ID {
+	t.Helper()
+	var ids []queue.ID
+	for _, text := range texts {
+		id, err := q.Enqueue(ctxOf(t), item(p, text))
+		if err != nil || id == 0 {
+			t.Fatalf("enqueue %q: %v, %v", text, id, err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func texts(items []queue.Item) []string {
+	out := []string{}
+	for i := range items {
+		out = append(out, string(items[i].Payload))
+	}
+	return out
+}
+
+// lease takes exactly n items, each lease as large as it may be.
+func lease(t testing.TB, q *queue.Queue, n int) []queue.Item {
+	t.Helper()
+	var items []queue.Item
+	for len(items) < n {
+		more, err := q.Dequeue(ctxOf(t), n-len(items))
+		if err != nil || len(more) == 0 {
+			t.Fatalf("dequeue after %d of %d: %d items, %v", len(items), n, len(more), err)
+		}
+		items = append(items, more...)
+	}
+	return items
+}
+
+func settle(t testing.TB, q *queue.Queue, items []queue.Item, result queue.Result) {
+	t.Helper()
+	if err := q.Settle(ctxOf(t), items, slices.Repeat([]queue.Result{result}, len(items))); err != nil {
+		t.Fatalf("settle: %v", err)
+	}
+}
+
+// expect leases and settles the given payloads, in order, and nothing more.
+func expect(t testing.TB, q *queue.Queue, want ...string) {
+	t.Helper()
+	items := lease(t, q, len(want))
+	if got := texts(items); !slices.Equal(got, want) {
+		t.Fatalf("dequeued %q, want %q", got, want)
+	}
+	settle(t, q, items, queue.Result{})
+	expectEmpty(t, q)
+}
+
+func expectEmpty(t testing.TB, q *queue.Queue) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	items, err := q.Dequeue(ctx, 10)
+	if err != nil || len(items) > 0 {
+		t.Fatalf("more came: %q, %v", texts(items), err)
+	}
+}
+
+func names(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s-%05d", prefix, i)
+	}
+	return out
+}
+
+func itemsNamed(p sample.Priority, names []string) []queue.Item {
+	items := make([]queue.Item, len(names))
+	for i, n := range names {
+		items[i] = item(p, n)
+	}
+	return items
+}
