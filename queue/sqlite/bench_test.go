@@ -1,0 +1,193 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"dynotap/internal/db"
+	"dynotap/queue"
+	"dynotap/queue/sqlite"
+	"dynotap/sample"
+)
+
+const group = 256
+
+// BenchmarkAgainstBare times the queue beside the least that the same engine
+// can do for the same outcome: one table of id and payload, prepared
+// statements, the same groups and fsyncs. "ratio" is queue to bare.
+func BenchmarkAgainstBare(b *testing.B) {
+	for _, size := range []int{200, 1700} {
+		payload := bytes.Repeat([]byte{7}, size)
+		for _, work := range []string{"enqueue", "dequeue", "move"} {
+			b.Run(fmt.Sprintf("%s/%dB", work, size), func(b *testing.B) {
+				q, bare := newLoop(b, payload), newBare(b, payload)
+				var ours, theirs time.Duration
+				for b.Loop() {
+					ours += q.run(b, work)
+					theirs += bare.run(b, work)
+				}
+				items := float64(b.N * group)
+				b.ReportMetric(items/ours.Seconds(), "items/s")
+				b.ReportMetric(items/theirs.Seconds(), "bare/s")
+				b.ReportMetric(theirs.Seconds()/ours.Seconds(), "ratio")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
+// loop drives the queue.
+type loop struct {
+	queue   *queue.Queue
+	items   []queue.Item
+	results map[string][]queue.Result
+}
+
+func newLoop(b *testing.B, payload []byte) *loop {
+	b.Helper()
+	d, err := db.Open(b.Context(), b.TempDir(), db.Options{Fsync: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = d.Close() })
+	s := queue.Defaults()
+	s.MaxSize = 1 << 30
+	q, err := queue.New(sqlite.New(d), s, queue.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := &loop{queue: q, results: map[string][]queue.Result{"dequeue": make([]queue.Result, group)}}
+	set := make([]byte, 32)
+	moved := queue.Result{Effect: func(tx *db.Tx) error {
+		stmt, err := tx.Prepare(insertChunk)
+		if err != nil {
+			return err
+		}
+		return chunk(stmt, payload, set)
+	}}
+	for range group {
+		l.items = append(l.items, queue.Item{Source: "jetdrive", Priority: sample.Normal, Samples: 60, Payload: payload})
+		l.results["move"] = append(l.results["move"], moved)
+	}
+	return l
+}
+
+const insertChunk = `INSERT INTO chunks (capture, batch, set_id, first_us, last_us, samples, body) VALUES (?, ?, ?, ?, ?, ?, ?)`
+
+func chunk(stmt *sqlite3.Stmt, payload, set []byte) error {
+	for i, err := range []error{
+		stmt.BindText(1, "0190a7e2-0000-7000-8000-000000000000"), stmt.BindBlob(2, set[:16]), stmt.BindBlob(3, set),
+		stmt.BindInt64(4, 1), stmt.BindInt64(5, 2), stmt.BindInt64(6, 60), stmt.BindBlob(7, payload),
+	} {
+		if err != nil {
+			return fmt.Errorf("parameter %d: %w", i, err)
+		}
+	}
+	return stmt.Exec()
+}
+
+func (l *loop) run(b *testing.B, work string) time.Duration {
+	b.Helper()
+	ctx := context.Background()
+	start := time.Now()
+	if _, err := l.queue.EnqueueAll(ctx, l.items); err != nil {
+		b.Fatal(err)
+	}
+	enqueued := time.Now()
+	results := l.results[work]
+	if work == "enqueue" {
+		results = l.results["dequeue"]
+	}
+	items, err := l.queue.Dequeue(ctx, group)
+	if err != nil || len(items) != group {
+		b.Fatal(len(items), err)
+	}
+	if err := l.queue.Settle(ctx, items, results); err != nil {
+		b.Fatal(err)
+	}
+	if work == "enqueue" {
+		return enqueued.Sub(start)
+	}
+	return time.Since(enqueued)
+}
+
+// bare is the same work without a queue.
+type bare struct {
+	conn                                  *sqlite3.Conn
+	begin, commit, put, take, drop, chunk *sqlite3.Stmt
+	payload                               []byte
+	next                                  int64
+}
+
+func newBare(b *testing.B, payload []byte) *bare {
+	b.Helper()
+	conn, err := sqlite3.Open(filepath.Join(b.TempDir(), "bare.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = conn.Close() })
+	err = conn.Exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+		CREATE TABLE q (id INTEGER PRIMARY KEY, payload BLOB);
+		CREATE TABLE chunks (seq INTEGER PRIMARY KEY, body BLOB)`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	x := &bare{conn: conn, payload: payload}
+	for sql, stmt := range map[string]**sqlite3.Stmt{
+		`BEGIN IMMEDIATE`:             &x.begin,
+		`COMMIT`:                      &x.commit,
+		`INSERT INTO q VALUES (?, ?)`: &x.put,
+		`SELECT id, payload FROM q ORDER BY id LIMIT 256`: &x.take,
+		`DELETE FROM q WHERE id = ?`:                      &x.drop,
+		`INSERT INTO chunks (body) VALUES (?)`:            &x.chunk,
+	} {
+		if *stmt, _, err = conn.Prepare(sql); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return x
+}
+
+func (x *bare) run(b *testing.B, work string) time.Duration {
+	b.Helper()
+	must := func(errs ...error) {
+		for _, err := range errs {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	start := time.Now()
+	must(x.begin.Exec())
+	for range group {
+		x.next++
+		must(x.put.BindInt64(1, x.next), x.put.BindBlob(2, x.payload), x.put.Exec())
+	}
+	must(x.commit.Exec())
+	enqueued := time.Now()
+	must(x.begin.Exec())
+	var ids []int64
+	var bodies [][]byte
+	for x.take.Step() {
+		ids = append(ids, x.take.ColumnInt64(0))
+		bodies = append(bodies, x.take.ColumnBlob(1, nil))
+	}
+	must(x.take.Reset())
+	for i, id := range ids {
+		if work == "move" {
+			must(x.chunk.BindBlob(1, bodies[i]), x.chunk.Exec())
+		}
+		must(x.drop.BindInt64(1, id), x.drop.Exec())
+	}
+	must(x.commit.Exec())
+	if work == "enqueue" {
+		return enqueued.Sub(start)
+	}
+	return time.Since(enqueued)
+}
