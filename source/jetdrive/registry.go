@@ -17,8 +17,8 @@ const (
 	maxHosts    = 512
 	forgetAfter = 60_000_000
 	// restartSilence is the least silence of a host that began anew: it has to
-	// wait a second for its id (PROTOCOLS 1.2). µs.
-	restartSilence = 1_000_000
+	// wait a second for its id (PROTOCOLS 1.2), less some delay. µs.
+	restartSilence = 800_000
 	// infoSilence is longer than the 30 s between the ChannelInfo of a provider
 	// that sends nothing else. µs.
 	infoSilence = 35_000_000
