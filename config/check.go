@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"dynotap/channel"
+	"dynotap/validate"
 )
 
 // check judges what several settings say together. What depends on a setting
@@ -24,17 +25,7 @@ func (c *collector) check(r *resolved) {
 			c.checkRetry(r, at.child("retry"), s.Retry)
 		}
 	}
-	quantities := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(cfg.SensorRanges)) {
-		at := path{sensorRanges, name}
-		c.checkRange(r, at, cfg.SensorRanges[name])
-		q, _ := channel.Find(name)
-		if other, twice := quantities[q.Name]; twice {
-			c.conflict(r, fmt.Sprintf("%s and %s.%s are the same channel: keep one of them", at, sensorRanges, other),
-				at.child("max"), at.child("min"), at.child("warn_max"), at.child("warn_min"))
-		}
-		quantities[q.Name] = name
-	}
+	c.checkRanges(r)
 	if cfg.Innovate.Port == "" && !cfg.Innovate.AutoDetectPort {
 		c.conflict(r, "innovate.port must be given, or innovate.auto_detect_port be true",
 			path{"innovate", "auto_detect_port"}, path{"innovate", "port"})
@@ -78,9 +69,32 @@ func (c *collector) checkRetry(r *resolved, at path, retry Retry) {
 	}
 }
 
-// checkRange checks what is given; a bound that is not given is the table's,
-// and is checked with it where ranges are put to use.
-func (c *collector) checkRange(r *resolved, at path, s SensorRange) {
+// checkRanges checks each range by itself and laid over the built-in one, and
+// that a channel has only one.
+func (c *collector) checkRanges(r *resolved) {
+	ranges, quantities := validate.DefaultRanges(), map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(r.config.SensorRanges)) {
+		at, own := path{sensorRanges, name}, r.config.SensorRanges[name]
+		bounds := []path{at.child("min"), at.child("max"), at.child("warn_min"), at.child("warn_max")}
+		q, _ := channel.Find(name)
+		if other, twice := quantities[q.Name]; twice {
+			c.conflict(r, fmt.Sprintf("%s and %s.%s are the same channel: keep one of them", at, sensorRanges, other), bounds...)
+		}
+		quantities[q.Name] = name
+		if !c.checkRange(r, at, own) {
+			continue
+		}
+		merged, err := ranges.Override(validate.Ranges{name: validate.Range(own)})
+		if err != nil {
+			c.conflict(r, fmt.Sprintf("%v: give the other bound too, the built-in one does not fit", err), bounds...)
+			continue
+		}
+		ranges = merged
+	}
+}
+
+// checkRange checks the bounds that are given against each other.
+func (c *collector) checkRange(r *resolved, at path, s SensorRange) bool {
 	order := []struct {
 		low, high         *float64
 		lowName, highName string
@@ -103,8 +117,9 @@ func (c *collector) checkRange(r *resolved, at path, s SensorRange) {
 		}
 		c.conflict(r, fmt.Sprintf("%s.%s (%s) must %s %s (%s)", at, o.lowName, number(*o.low), relation, o.highName, number(*o.high)),
 			at.child(o.lowName), at.child(o.highName))
-		return
+		return false
 	}
+	return true
 }
 
 // checkChannels checks that the user's mapping leads to channels there are,

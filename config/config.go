@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"time"
 	_ "time/tzdata" // time_zone must be known on Windows too, which has no zone files
+
+	"dynotap/validate"
 )
 
 // Seconds is a time in seconds, as the guide's file writes all of them.
@@ -81,7 +83,7 @@ type CircuitBreaker struct {
 }
 
 // Validation says what is checked and what becomes of bad samples
-// (CONFORMANCE V5).
+// (CONFORMANCE V5). It converts to validate.Settings.
 type Validation struct {
 	Enabled             bool `json:"enabled" default:"true" doc:"Whether samples are checked; otherwise all pass untouched."`
 	StrictMode          bool `json:"strict_mode" default:"false" doc:"Whether everything that is not good is rejected, warnings included."`
@@ -151,7 +153,8 @@ type Custom struct {
 }
 
 // SensorRange is one entry of sensor_ranges, in the channel's canonical unit.
-// What is nil was not given and stays as built in.
+// What is nil was not given and stays as built in. It converts to
+// validate.Range.
 type SensorRange struct {
 	Min     *float64 `json:"min" min:"-1e9" max:"1e9" doc:"Values below are bad."`
 	Max     *float64 `json:"max" min:"-1e9" max:"1e9" doc:"Values above are bad."`
@@ -168,6 +171,16 @@ type Display struct {
 type Server struct {
 	Listen string `json:"listen" default:"127.0.0.1:8686" format:"listen address" doc:"Address and port of the HTTP server. One that other machines reach needs a token."`
 	Token  string `json:"token" secret:"true" format:"token" doc:"What clients must present. Needed unless the server listens on this machine only."`
+}
+
+// Ranges are the built-in sensor ranges with sensor_ranges over them. It fails
+// only where the values were never checked.
+func (c *Config) Ranges() (validate.Ranges, error) {
+	over := make(validate.Ranges, len(c.SensorRanges))
+	for name, r := range c.SensorRanges {
+		over[name] = validate.Range(r)
+	}
+	return validate.DefaultRanges().Override(over)
 }
 
 // Level is log_level for package slog. CRITICAL lies one step above error.

@@ -134,7 +134,7 @@ func (l *Loaded) NotBuilt(paths []string) []string {
 	var out []string
 	for _, setting := range l.order {
 		below := func(p string) bool { return setting == p || strings.HasPrefix(setting, p+".") }
-		if slices.ContainsFunc(paths, below) && !slices.Contains(out, setting) {
+		if slices.ContainsFunc(paths, below) {
 			out = append(out, setting)
 		}
 	}

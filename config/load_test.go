@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dynotap/validate"
 )
 
 // text loads a configuration from its text.
@@ -86,6 +88,10 @@ func TestK1FullFileTakesEffect(t *testing.T) {
 	if *rpm.Max != 20000 || *rpm.WarnMin != 500 || hp.WarnMin != nil || *hp.WarnMax != 1000 || len(cfg.SensorRanges) != 3 {
 		t.Errorf("ranges: %+v", cfg.SensorRanges)
 	}
+	ranges, err := cfg.Ranges()
+	if err != nil || *ranges.For("afr_front").WarnMax != 20 || *ranges.For("torque").Max != 2000 {
+		t.Errorf("ranges in effect: %v, %v", ranges, err)
+	}
 	got := l.NotBuilt([]string{"innovate", "data_sources.wp8"})
 	want := []string{
 		"innovate.port", "innovate.baudrate", "innovate.device_type", "innovate.channels", "innovate.auto_detect_port",
@@ -95,6 +101,18 @@ func TestK1FullFileTakesEffect(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("not built:\n got %v\nwant %v", got, want)
+	}
+}
+
+func TestNotBuiltListsWhatTheUserGaveOnce(t *testing.T) {
+	t.Parallel()
+	l := text(t, `{"preset": "low_latency", "innovate": {"baudrate": 9600}}`, LoadOptions{
+		Environ:   []string{"DYNOTAP_INNOVATE__BAUDRATE=19200", "DYNOTAP_INNOVATE__PORT=COM5"},
+		Overrides: map[string]string{"queue.workers": "2"},
+	})
+	got := l.NotBuilt([]string{"innovate", "innov", "queue.workers", "queue.batch_size"})
+	if want := []string{"innovate.baudrate", "innovate.port", "queue.workers"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
@@ -120,6 +138,7 @@ func TestK1Defaults(t *testing.T) {
 			SubscribeTimeoutSec: 0.5, Transmit: true, AutoReconnect: true, ReconnectDelaySec: 5,
 		}},
 		{"innovate", cfg.Innovate, Innovate{"", 19200, "AUTO", []int{1, 2}, true, true, 3, 0.08, 1024}},
+		{"validation in use", cfg.Source("jetdrive").Validation, validate.DefaultSettings()},
 		{"display", cfg.Display.Units, "us"},
 		{"server", cfg.Server, Server{Listen: "127.0.0.1:8686"}},
 		{"stale", cfg.Source("jetdrive").Custom.StaleDataThresholdSec, Seconds(5)},
@@ -142,6 +161,21 @@ func TestK1LogLevels(t *testing.T) {
 		if cfg.Level() != level {
 			t.Errorf("%s: got %v, want %v", name, cfg.Level(), level)
 		}
+	}
+}
+
+func TestV10SensorRangesOverride(t *testing.T) {
+	t.Parallel()
+	cfg := text(t, `{"sensor_ranges": {"rpm": {"max": 9000}, "map_kpa": {"warn_max": 120}}}`, LoadOptions{}).Config
+	ranges, err := cfg.Ranges()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rpm := ranges.For("rpm"); *rpm.Max != 9000 || *rpm.Min != 0 || *rpm.WarnMin != 500 {
+		t.Errorf("rpm %+v", rpm)
+	}
+	if *ranges.For("map").WarnMax != 120 || *ranges.For("map").Max != 300 {
+		t.Errorf("map %+v", ranges.For("map"))
 	}
 }
 
@@ -245,6 +279,29 @@ func TestK6SettingsCoverSecretsAndPointers(t *testing.T) {
 	} {
 		if got := l.Origin(path); got != want {
 			t.Errorf("origin of %s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+// One mistake gives one problem: what follows from a wrong value is not judged.
+func TestK3NoProblemFollowsFromAnother(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ json, want string }{
+		{
+			`{"default_retry": {"initial_delay_sec": 50, "max_delay_sec": -1}}`,
+			"test.json:1:62: default_retry.max_delay_sec must be a number from 0 to 86400, not -1",
+		},
+		{
+			`{"default_retry": {"max_delay_sec": -1}, "data_sources": {"jetdrive": {"retry": {"initial_delay_sec": 50}}}}`,
+			"test.json:1:37: default_retry.max_delay_sec must be a number from 0 to 86400, not -1",
+		},
+		{
+			`{"server": {"listen": "0.0.0.0:1", "token": 5}}`,
+			"test.json:1:45: server.token must be text in double quotes, not 5",
+		},
+	} {
+		if got := problems(t, c.json, LoadOptions{}); !slices.Equal(got, []string{c.want}) {
+			t.Errorf("%s:\n got %q\nwant %q", c.json, got, c.want)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"dynotap/validate"
 )
 
 // SourceSettings are the effective settings of one source. They share no
@@ -22,7 +24,7 @@ type SourceSettings struct {
 	ReconnectDelay time.Duration
 	Retry          Retry
 	Breaker        CircuitBreaker
-	Validation     Validation
+	Validation     validate.Settings
 	Custom         Custom
 }
 
@@ -44,7 +46,7 @@ func (c *Config) Source(name string) SourceSettings {
 		ReconnectDelay: s.ReconnectDelaySec.Duration(),
 		Retry:          s.Retry,
 		Breaker:        s.CircuitBreaker,
-		Validation:     s.Validation,
+		Validation:     validate.Settings(s.Validation),
 		Custom:         s.CustomSettings.clone(),
 	}
 }
