@@ -20,7 +20,13 @@ type Reader struct {
 	presence startstop.Service
 	linger   *time.Timer
 	handle   func(Packet)
+	fast     bool      // the last Read found a fast stream
+	since    time.Time // the end of the last Read's gathering
 }
+
+// fastStream is how many samples a second need no linger: it would make
+// batches of thousands, and keep the socket waiting.
+const fastStream = 1_000_000
 
 func newReader(s *Source, conn *Conn) *Reader {
 	return &Reader{
@@ -81,16 +87,18 @@ func (r *Reader) receive(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", source.ErrLost, r.conn.Err())
 		}
 	}
-	if n := r.waiting(); n == 0 || n >= maxBatch || r.source.settings.Linger <= 0 {
-		return nil
+	if r.waiting() > 0 && r.source.settings.Linger > 0 && !r.fast {
+		r.linger.Reset(r.source.settings.Linger)
+		select {
+		case <-r.linger.C:
+		case <-ctx.Done():
+		case <-r.conn.Done():
+		}
+		r.drain()
 	}
-	r.linger.Reset(r.source.settings.Linger)
-	select {
-	case <-r.linger.C:
-	case <-ctx.Done():
-	case <-r.conn.Done():
-	}
-	r.drain()
+	now := time.Now()
+	r.fast = float64(r.waiting()) > fastStream*now.Sub(r.since).Seconds()
+	r.since = now
 	return nil
 }
 

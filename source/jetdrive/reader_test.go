@@ -30,26 +30,29 @@ func newDevice(t *testing.T, linger time.Duration) *device {
 
 func (d *device) Source() source.Source { return New(d.settings, Options{}) }
 
-func (d *device) Send(t testing.TB) { d.send(t, 1, 2) }
+func (d *device) Send(tb testing.TB) {
+	tb.Helper()
+	d.send(tb, 1, 2)
+}
 
-func (d *device) send(t testing.TB, ids ...uint16) {
-	t.Helper()
+func (d *device) send(tb testing.TB, ids ...uint16) {
+	tb.Helper()
 	d.stamp += 20
 	values := make([]klhdv.Value, len(ids))
 	for i, id := range ids {
 		values[i] = klhdv.Value{Channel: id, Stamp: d.stamp, Value: float32(id)}
 	}
-	d.message(t, klhdv.KeyChannelValues, klhdv.EncodeValues(nil, values))
+	d.message(tb, klhdv.KeyChannelValues, klhdv.EncodeValues(nil, values))
 }
 
-func (d *device) message(t testing.TB, key klhdv.Key, value []byte) {
-	t.Helper()
+func (d *device) message(tb testing.TB, key klhdv.Key, value []byte) {
+	tb.Helper()
 	datagram, err := klhdv.AppendFrame(nil, klhdv.Header{Key: key, Host: d.host, Seq: d.seq, Dest: klhdv.AllHosts}, value)
 	if err == nil {
 		err = d.conn.Send(datagram)
 	}
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	d.seq++
 }

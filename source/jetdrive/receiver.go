@@ -220,7 +220,7 @@ func (r *receiver) bar(h *host, version uint8) {
 
 // onValues turns the values of one message into samples.
 func (r *receiver) onValues(h *host, value []byte, o order, arrival int64, seen *Counters) {
-	rest := 0
+	var rest int
 	if r.values, rest = klhdv.AppendValues(r.values[:0], value); rest > 0 {
 		seen.Malformed.Partial++
 	}

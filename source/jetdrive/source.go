@@ -88,7 +88,7 @@ func (s *Source) Open(ctx context.Context) (source.Reader, error) {
 	r := newReader(s, conn)
 	if !s.settings.ListenOnly {
 		if err := r.transmit(ctx, s.wantedHost()); err != nil {
-			return nil, errors.Join(err, conn.Close())
+			return nil, errors.Join(err, conn.Close()) //nolint:contextcheck // closing is not bounded by the opening
 		}
 	}
 	s.receiver.mu.Lock()

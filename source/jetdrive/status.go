@@ -88,7 +88,7 @@ func (p *provider) status(now int64) ProviderStatus {
 		Clock: p.host.clock.status(now), LastSeen: sample.Time(p.host.seen),
 		Filtered: p.excluded, Incompatible: p.host.barred, Counters: p.former,
 	}
-	s.Counters.add(p.host.counters())
+	s.add(p.host.counters())
 	for _, e := range p.channels.inUse() {
 		s.Channels = append(s.Channels, ChannelStatus{ID: e.id, Name: e.label, Unit: e.unit, Listed: e.state == listed})
 	}
