@@ -132,7 +132,10 @@ func (q *Queue) lead(ctx context.Context) {
 		}
 	}
 	q.mu.Unlock()
-	err := q.driver.Apply(context.WithoutCancel(ctx), changes)
+	if ctx.Done() != nil {
+		ctx = context.WithoutCancel(ctx) // others depend on it
+	}
+	err := q.driver.Apply(ctx, changes)
 	q.mu.Lock()
 	for _, r := range line.batch {
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"dynotap/internal/db"
@@ -107,12 +108,8 @@ func (q *Queue) applyEffects(ctx context.Context, results []Result) error {
 	if len(effects) == 0 {
 		return nil
 	}
-	errs := make([]error, len(effects))
-	if q.options.Apply == nil {
-		for i := range errs {
-			errs[i] = errNoApply
-		}
-	} else {
+	errs := slices.Repeat([]error{errNoApply}, len(effects))
+	if q.options.Apply != nil {
 		errs = q.options.Apply(ctx, effects)
 	}
 	if len(errs) != len(effects) {

@@ -183,13 +183,13 @@ func (d *DB) Read(ctx context.Context, fn func(*Conn) error) error {
 		return d.explain("read", err)
 	}
 	defer d.readers.give(conn)
-	conn.raw.SetInterrupt(ctx)
-	defer conn.raw.SetInterrupt(context.Background())
+	unbound := conn.raw.SetInterrupt(ctx)
+	defer conn.raw.SetInterrupt(unbound)
 	if err := conn.Exec(`BEGIN`); err != nil {
 		return d.explain("read", err)
 	}
 	err = protect(func() error { return fn(conn) })
-	conn.raw.SetInterrupt(context.Background())
+	conn.raw.SetInterrupt(unbound)
 	if end := conn.Exec(`ROLLBACK`); end != nil {
 		err = errors.Join(err, end)
 	}

@@ -21,15 +21,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t testing.TB, dir string, opts db.Options) *db.DB {
-	t.Helper()
-	d, err := db.Open(t.Context(), dir, opts)
+func open(tb testing.TB, dir string, opts db.Options) *db.DB {
+	tb.Helper()
+	d, err := db.Open(tb.Context(), dir, opts)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := d.Close(); err != nil {
-			t.Errorf("close: %v", err)
+			tb.Errorf("close: %v", err)
 		}
 	})
 	return d
@@ -39,8 +39,8 @@ func put(key string, value any) func(*db.Tx) error {
 	return func(tx *db.Tx) error { return tx.Exec(`INSERT INTO meta VALUES (?, ?)`, key, value) }
 }
 
-func keys(t testing.TB, d *db.DB) string {
-	t.Helper()
+func keys(tb testing.TB, d *db.DB) string {
+	tb.Helper()
 	var out []string
 	err := d.Read(context.Background(), func(c *db.Conn) error {
 		return c.Query(`SELECT key FROM meta ORDER BY key`, func(s *sqlite3.Stmt) error {
@@ -49,7 +49,7 @@ func keys(t testing.TB, d *db.DB) string {
 		})
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return strings.Join(out, " ")
 }

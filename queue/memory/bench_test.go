@@ -27,7 +27,6 @@ const round = 100_000
 // byte items, singly and in groups.
 func BenchmarkEnqueue(b *testing.B) {
 	it := queue.Item{Source: "s", Priority: sample.Normal, Samples: 10, Payload: bytes.Repeat([]byte{1}, 200)}
-	ctx := context.Background()
 	b.Run("single", func(b *testing.B) {
 		q := benchQueue(b)
 		b.ReportAllocs()
@@ -37,7 +36,7 @@ func BenchmarkEnqueue(b *testing.B) {
 				empty(b, q)
 				b.StartTimer()
 			}
-			if _, err := q.Enqueue(ctx, it); err != nil {
+			if _, err := q.Enqueue(context.Background(), it); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -56,7 +55,7 @@ func BenchmarkEnqueue(b *testing.B) {
 				empty(b, q)
 				b.StartTimer()
 			}
-			if _, err := q.EnqueueAll(ctx, items); err != nil {
+			if _, err := q.EnqueueAll(context.Background(), items); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -68,8 +67,7 @@ func BenchmarkDequeue(b *testing.B) {
 	for name, group := range map[string]int{"single": 1, "group256": 256} {
 		b.Run(name, func(b *testing.B) {
 			q := benchQueue(b)
-			ctx := context.Background()
-			fill := make([]queue.Item, round)
+					fill := make([]queue.Item, round)
 			for i := range fill {
 				fill[i] = queue.Item{Source: "s", Priority: sample.Normal, Samples: 10, Payload: bytes.Repeat([]byte{1}, 200)}
 			}
@@ -78,16 +76,16 @@ func BenchmarkDequeue(b *testing.B) {
 			for range b.N {
 				if q.Len() < group {
 					b.StopTimer()
-					if _, err := q.EnqueueAll(ctx, fill); err != nil {
+					if _, err := q.EnqueueAll(context.Background(), fill); err != nil {
 						b.Fatal(err)
 					}
 					b.StartTimer()
 				}
-				items, err := q.Dequeue(ctx, group)
+				items, err := q.Dequeue(context.Background(), group)
 				if err != nil {
 					b.Fatal(err)
 				}
-				if err := q.Settle(ctx, items, results[:len(items)]); err != nil {
+				if err := q.Settle(context.Background(), items, results[:len(items)]); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -3,8 +3,8 @@ package queuetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +20,7 @@ func full(size int, drop, oldest bool) queue.Settings {
 }
 
 func testEvicts(t *testing.T, b *bench) {
+	t.Helper()
 	q := b.open(t, full(5, true, true))
 	put(t, q, sample.Bulk, "b1", "b2")
 	put(t, q, sample.Normal, "n1", "n2")
@@ -40,6 +41,7 @@ func testEvicts(t *testing.T, b *bench) {
 }
 
 func testDropsNewcomer(t *testing.T, b *bench) {
+	t.Helper()
 	q := b.open(t, full(2, true, true))
 	put(t, q, sample.High, "h1", "h2")
 	for _, p := range []sample.Priority{sample.Normal, sample.Low, sample.Bulk} {
@@ -60,6 +62,7 @@ func testDropsNewcomer(t *testing.T, b *bench) {
 }
 
 func testRefuses(t *testing.T, b *bench) {
+	t.Helper()
 	q := b.open(t, full(3, true, false))
 	put(t, q, sample.Normal, "n1", "n2")
 	put(t, q, sample.Low, "l1")
@@ -115,7 +118,7 @@ func testBlockedOrder(t *testing.T, b *bench) {
 	var wg sync.WaitGroup
 	for p := range producers {
 		wg.Go(func() {
-			want := names(fmt.Sprint(p), each)
+			want := names(strconv.Itoa(p), each)
 			ids, err := q.EnqueueAll(ctxOf(t), itemsNamed(sample.Normal, want[:each/2]))
 			if err != nil || !slices.IsSorted(ids) || slices.Contains(ids, 0) {
 				t.Errorf("enqueue all: %v, %v", ids, err)

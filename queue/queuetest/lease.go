@@ -83,7 +83,7 @@ func testDeadlinePeekClear(t *testing.T, b *bench) {
 	if n, err := q.Clear(ctxOf(t)); err != nil || n != 1502 {
 		t.Errorf("cleared %d, %v", n, err)
 	}
-	if n := b.books.place("src", queue.Discarded); n != 1502 {
+	if n := b.books.place(queue.Discarded); n != 1502 {
 		t.Errorf("%d discarded", n)
 	}
 	settle(t, q, leased, queue.Result{})
@@ -200,9 +200,18 @@ func testRetryFull(t *testing.T, b *bench) {
 	}
 }
 
-func testDeadLetters(t *testing.T, b *bench) {
-	s := settings()
-	q := b.open(t, s)
+func deadTexts(letters []queue.DeadLetter) []string {
+	out := make([]string, 0, len(letters))
+	for i := range letters {
+		out = append(out, string(letters[i].Payload))
+	}
+	return out
+}
+
+// withDead leaves the dead letters h1 h2 l1 l2 o1, in this order.
+func (b *bench) withDead(t *testing.T) *queue.Queue {
+	t.Helper()
+	q := b.open(t, settings())
 	put(t, q, sample.Low, "l1", "l2")
 	put(t, q, sample.High, "h1", "h2")
 	if _, err := q.Enqueue(ctxOf(t), queue.Item{Source: "other", Priority: sample.Bulk, Samples: 9, Payload: []byte("o1")}); err != nil {
@@ -212,20 +221,14 @@ func testDeadLetters(t *testing.T, b *bench) {
 		settle(t, q, []queue.Item{it}, queue.Result{Kind: queue.Rejected, Reason: fmt.Sprint("reason ", i%2), Err: errTry})
 	}
 	if b.medium.Durable() {
-		q = b.reopen(t, s)
+		q = b.reopen(t, settings())
 	}
+	return q
+}
+
+func testDeadList(t *testing.T, b *bench) {
+	q := b.withDead(t)
 	high := sample.High
-	list := func(f queue.Filter, offset, limit int) string {
-		letters, err := q.DeadLetters(ctxOf(t), f, offset, limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for i := range letters {
-			got = append(got, string(letters[i].Payload))
-		}
-		return strings.Join(got, " ")
-	}
 	for _, c := range []struct {
 		filter        queue.Filter
 		offset, limit int
@@ -239,17 +242,26 @@ func testDeadLetters(t *testing.T, b *bench) {
 		{queue.Filter{Reason: "reason 1"}, 0, 10, "h2 l2"},
 		{queue.Filter{DiedBy: time.Unix(1, 0)}, 0, 10, ""},
 	} {
-		if got := list(c.filter, c.offset, c.limit); got != c.want {
-			t.Errorf("%+v from %d: %q, want %q", c.filter, c.offset, got, c.want)
+		letters, err := q.DeadLetters(ctxOf(t), c.filter, c.offset, c.limit)
+		if got := strings.Join(deadTexts(letters), " "); got != c.want || err != nil {
+			t.Errorf("%+v from %d: %q, %v, want %q", c.filter, c.offset, got, err, c.want)
 		}
 	}
-	letters, err := q.DeadLetters(ctxOf(t), queue.Filter{}, 0, 10)
-	if err != nil {
-		t.Fatal(err)
+	letters, err := q.DeadLetters(ctxOf(t), queue.Filter{}, 1, 1)
+	if err != nil || len(letters) != 1 {
+		t.Fatal(letters, err)
 	}
-	got, err := q.DeadLetter(ctxOf(t), letters[1].ID)
+	got, err := q.DeadLetter(ctxOf(t), letters[0].ID)
 	if err != nil || string(got.Payload) != "h2" || got.Priority != sample.High || got.Attempts != 1 || got.LastError != errTry.Error() || got.Died.IsZero() {
 		t.Errorf("dead letter %+v, %v", got, err)
+	}
+}
+
+func testRevive(t *testing.T, b *bench) {
+	q := b.withDead(t)
+	letters, err := q.DeadLetters(ctxOf(t), queue.Filter{}, 0, 10)
+	if err != nil || len(letters) != 5 {
+		t.Fatal(letters, err)
 	}
 	if err := q.Revive(ctxOf(t), letters[2].ID); err != nil {
 		t.Fatal(err)
@@ -263,6 +275,7 @@ func testDeadLetters(t *testing.T, b *bench) {
 	if err := q.Forget(ctxOf(t), letters[0].ID); !errors.Is(err, queue.ErrNotFound) {
 		t.Errorf("forgotten twice: %v", err)
 	}
+	high := sample.High
 	if n, err := q.ReviveAll(ctxOf(t), queue.Filter{Priority: &high}); n != 1 || err != nil {
 		t.Errorf("revived %d, %v", n, err)
 	}
@@ -276,19 +289,17 @@ func testDeadLetters(t *testing.T, b *bench) {
 		t.Errorf("cleared %d, %v", n, err)
 	}
 	if b.medium.Durable() {
-		q = b.reopen(t, s)
+		q = b.reopen(t, settings())
 	}
-	if got := list(queue.Filter{}, 0, 10); got != "" || q.Stats().DeadLetters != 0 {
-		t.Errorf("left %q", got)
+	letters, err = q.DeadLetters(ctxOf(t), queue.Filter{}, 0, 10)
+	if err != nil || len(letters) != 0 || q.Stats().DeadLetters != 0 {
+		t.Errorf("left %q, %v", deadTexts(letters), err)
 	}
 	expectEmpty(t, q)
-	testReviveFull(t, b)
 }
 
 // testReviveFull: a full queue leaves the dead letter as it is.
 func testReviveFull(t *testing.T, b *bench) {
-	t.Helper()
-	b.medium.Close(t)
 	q := b.open(t, full(2, false, false))
 	put(t, q, sample.Normal, "a", "b")
 	settle(t, q, lease(t, q, 2), queue.Result{Kind: queue.Rejected, Reason: "r"})
@@ -316,10 +327,7 @@ func testDeadBounded(t *testing.T, b *bench) {
 	left := func(want ...string) {
 		t.Helper()
 		letters, err := q.DeadLetters(ctxOf(t), queue.Filter{}, 0, 10)
-		var got []string
-		for i := range letters {
-			got = append(got, string(letters[i].Payload))
-		}
+		got := deadTexts(letters)
 		if err != nil || !slices.Equal(got, want) || q.Stats().DeadLetters != len(want) {
 			t.Errorf("left %q, %v, want %q", got, err, want)
 		}
@@ -335,7 +343,7 @@ func testDeadBounded(t *testing.T, b *bench) {
 	now = now.Add(8 * time.Minute)
 	kill("7")
 	left("6", "7")
-	if n := b.books.place("src", queue.Dropped); n != 5 {
+	if n := b.books.place(queue.Dropped); n != 5 {
 		t.Errorf("%d dropped", n)
 	}
 	if b.medium.Durable() {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -84,7 +84,7 @@ func testRestart(t *testing.T, b *bench) {
 	if n := q.Len(); n != 3 {
 		t.Errorf("%d items", n)
 	}
-	if q, d := b.books.place("src", queue.Queued), b.books.place("src", queue.Dead); q != 3 || d != 1 {
+	if q, d := b.books.place(queue.Queued), b.books.place(queue.Dead); q != 3 || d != 1 {
 		t.Errorf("recovered %d and %d dead", q, d)
 	}
 	again := lease(t, q, 3)
@@ -195,7 +195,7 @@ func testMany(t *testing.T, b *bench) {
 	var wg sync.WaitGroup
 	for p := range producers {
 		wg.Go(func() {
-			for _, name := range names(fmt.Sprint(p), each) {
+			for _, name := range names(strconv.Itoa(p), each) {
 				b.books.offer("src", 1)
 				if _, err := q.Enqueue(ctxOf(t), item(sample.Priority(p%sample.Priorities), name)); err != nil {
 					t.Error(err)
@@ -216,7 +216,7 @@ func testMany(t *testing.T, b *bench) {
 			t.Errorf("%s processed %d times", name, n)
 		}
 	}
-	if st := q.Stats(); len(seen) != producers*each || st.TotalProcessed != producers*each || st.CurrentSize != 0 || b.books.place("src", queue.Processed) != producers*each {
+	if st := q.Stats(); len(seen) != producers*each || st.TotalProcessed != producers*each || st.CurrentSize != 0 || b.books.place(queue.Processed) != producers*each {
 		t.Errorf("%d seen, stats %+v", len(seen), st)
 	}
 	expectEmpty(t, q)

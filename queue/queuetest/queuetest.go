@@ -60,7 +60,9 @@ func Run(t *testing.T, medium func(tb testing.TB) Medium) {
 		{"Q8_PanicIsOneItemsError", testPanic},
 		{"Q8_EffectsFailAlone", testEffects},
 		{"Q9_RetryNeverDiesOfAFullQueue", testRetryFull},
-		{"Q10_DeadLetters", testDeadLetters},
+		{"Q10_ListAndGet", testDeadList},
+		{"Q10_ReviveAndForget", testRevive},
+		{"Q10_ReviveIntoAFullQueue", testReviveFull},
 		{"Q10_DeadLettersAreBounded", testDeadBounded},
 		{"Q11_Stats", testStats},
 		{"Q12_Restart", testRestart},
@@ -96,24 +98,24 @@ func settings() queue.Settings {
 	return s
 }
 
-func (b *bench) open(t testing.TB, s queue.Settings) *queue.Queue {
-	t.Helper()
+func (b *bench) open(tb testing.TB, s queue.Settings) *queue.Queue {
+	tb.Helper()
 	b.books.mu.Lock()
 	b.books.accounts = map[string]*account{}
 	b.books.mu.Unlock()
-	q, err := queue.New(b.medium.Driver(t), s, queue.Options{Observer: b.books.observe, Apply: b.medium.Apply(), Now: b.now})
+	q, err := queue.New(b.medium.Driver(tb), s, queue.Options{Observer: b.books.observe, Apply: b.medium.Apply(), Now: b.now})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	b.queue = q
 	return q
 }
 
 // reopen is a restart of the program.
-func (b *bench) reopen(t testing.TB, s queue.Settings) *queue.Queue {
-	t.Helper()
-	b.medium.Close(t)
-	return b.open(t, s)
+func (b *bench) reopen(tb testing.TB, s queue.Settings) *queue.Queue {
+	tb.Helper()
+	b.medium.Close(tb)
+	return b.open(tb, s)
 }
 
 // account is one source's books (DESIGN decision 7), in samples.
@@ -158,30 +160,33 @@ func (b *books) offer(source string, samples int) {
 	b.of(source).at[queue.Queued] += samples
 }
 
-func (b *books) place(source string, p queue.Place) int {
+// place tells how many samples of the items made by item are there.
+func (b *books) place(p queue.Place) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.of(source).at[p]
+	return b.of(testSource).at[p]
 }
 
-func ctxOf(t testing.TB) context.Context {
-	t.Helper()
+func ctxOf(tb testing.TB) context.Context {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	t.Cleanup(cancel)
+	tb.Cleanup(cancel)
 	return ctx
 }
 
+const testSource = "src"
+
 func item(p sample.Priority, text string) queue.Item {
-	return queue.Item{Source: "src", Priority: p, Samples: 1, Payload: []byte(text)}
+	return queue.Item{Source: testSource, Priority: p, Samples: 1, Payload: []byte(text)}
 }
 
-func put(t testing.TB, q *queue.Queue, p sample.Priority, texts ...string) []queue.ID {
-	t.Helper()
-	var ids []queue.ID
+func put(tb testing.TB, q *queue.Queue, p sample.Priority, texts ...string) []queue.ID {
+	tb.Helper()
+	ids := make([]queue.ID, 0, len(texts))
 	for _, text := range texts {
-		id, err := q.Enqueue(ctxOf(t), item(p, text))
+		id, err := q.Enqueue(ctxOf(tb), item(p, text))
 		if err != nil || id == 0 {
-			t.Fatalf("enqueue %q: %v, %v", text, id, err)
+			tb.Fatalf("enqueue %q: %v, %v", text, id, err)
 		}
 		ids = append(ids, id)
 	}
@@ -189,7 +194,7 @@ func put(t testing.TB, q *queue.Queue, p sample.Priority, texts ...string) []que
 }
 
 func texts(items []queue.Item) []string {
-	out := []string{}
+	out := make([]string, 0, len(items))
 	for i := range items {
 		out = append(out, string(items[i].Payload))
 	}
@@ -197,44 +202,44 @@ func texts(items []queue.Item) []string {
 }
 
 // lease takes exactly n items, each lease as large as it may be.
-func lease(t testing.TB, q *queue.Queue, n int) []queue.Item {
-	t.Helper()
+func lease(tb testing.TB, q *queue.Queue, n int) []queue.Item {
+	tb.Helper()
 	var items []queue.Item
 	for len(items) < n {
-		more, err := q.Dequeue(ctxOf(t), n-len(items))
+		more, err := q.Dequeue(ctxOf(tb), n-len(items))
 		if err != nil || len(more) == 0 {
-			t.Fatalf("dequeue after %d of %d: %d items, %v", len(items), n, len(more), err)
+			tb.Fatalf("dequeue after %d of %d: %d items, %v", len(items), n, len(more), err)
 		}
 		items = append(items, more...)
 	}
 	return items
 }
 
-func settle(t testing.TB, q *queue.Queue, items []queue.Item, result queue.Result) {
-	t.Helper()
-	if err := q.Settle(ctxOf(t), items, slices.Repeat([]queue.Result{result}, len(items))); err != nil {
-		t.Fatalf("settle: %v", err)
+func settle(tb testing.TB, q *queue.Queue, items []queue.Item, result queue.Result) {
+	tb.Helper()
+	if err := q.Settle(ctxOf(tb), items, slices.Repeat([]queue.Result{result}, len(items))); err != nil {
+		tb.Fatalf("settle: %v", err)
 	}
 }
 
 // expect leases and settles the given payloads, in order, and nothing more.
-func expect(t testing.TB, q *queue.Queue, want ...string) {
-	t.Helper()
-	items := lease(t, q, len(want))
+func expect(tb testing.TB, q *queue.Queue, want ...string) {
+	tb.Helper()
+	items := lease(tb, q, len(want))
 	if got := texts(items); !slices.Equal(got, want) {
-		t.Fatalf("dequeued %q, want %q", got, want)
+		tb.Fatalf("dequeued %q, want %q", got, want)
 	}
-	settle(t, q, items, queue.Result{})
-	expectEmpty(t, q)
+	settle(tb, q, items, queue.Result{})
+	expectEmpty(tb, q)
 }
 
-func expectEmpty(t testing.TB, q *queue.Queue) {
-	t.Helper()
+func expectEmpty(tb testing.TB, q *queue.Queue) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	items, err := q.Dequeue(ctx, 10)
 	if err != nil || len(items) > 0 {
-		t.Fatalf("more came: %q, %v", texts(items), err)
+		tb.Fatalf("more came: %q, %v", texts(items), err)
 	}
 }
 

@@ -51,7 +51,12 @@ type loop struct {
 
 func newLoop(b *testing.B, payload []byte) *loop {
 	b.Helper()
-	d, err := db.Open(b.Context(), b.TempDir(), db.Options{Fsync: true})
+	return newLoopOn(b, db.Options{Fsync: true}, payload)
+}
+
+func newLoopOn(b *testing.B, opts db.Options, payload []byte) *loop {
+	b.Helper()
+	d, err := db.Open(context.Background(), b.TempDir(), opts)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -56,5 +56,8 @@ func newMedium(tb testing.TB, opts db.Options) *medium {
 
 func TestQueue(t *testing.T) {
 	t.Parallel()
-	queuetest.Run(t, func(tb testing.TB) queuetest.Medium { return newMedium(tb, db.Options{}) })
+	queuetest.Run(t, func(tb testing.TB) queuetest.Medium {
+		tb.Helper()
+		return newMedium(tb, db.Options{})
+	})
 }

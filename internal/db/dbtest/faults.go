@@ -22,11 +22,11 @@ type Faults struct {
 }
 
 // NewFaults registers a file system for the time of the test.
-func NewFaults(t testing.TB) *Faults {
-	t.Helper()
-	f := &Faults{Name: fmt.Sprintf("faults-%p", t)}
+func NewFaults(tb testing.TB) *Faults {
+	tb.Helper()
+	f := &Faults{Name: fmt.Sprintf("faults-%p", tb)}
 	vfs.Register(f.Name, f)
-	t.Cleanup(func() { vfs.Unregister(f.Name) })
+	tb.Cleanup(func() { vfs.Unregister(f.Name) })
 	return f
 }
 
@@ -40,7 +40,7 @@ func (f *Faults) FailSync(yes bool) { f.sync.Store(yes) }
 func (f *Faults) Syncs() int64 { return f.syncs.Load() }
 
 // Open is for SQLite, as the following methods are.
-func (f *Faults) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+func (f *Faults) Open(_ string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	return nil, flags, sqlite3.CANTOPEN // SQLite calls OpenFilename
 }
 
