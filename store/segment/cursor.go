@@ -28,7 +28,7 @@ type Cursor struct {
 	damaged []error
 }
 
-// Read begins to read channel i at the times from <= t < to. With native the
+// Read begins to read channel i at the times from <= t <= to. With native the
 // values are in the native unit, else in Unit.
 func (f *File) Read(i int, from, to int64, native bool) *Cursor {
 	channel := &f.info.Channels[i]
@@ -37,7 +37,7 @@ func (f *File) Read(i int, from, to int64, native bool) *Cursor {
 		native: native && channel.Native != NativeSame,
 		row:    channel.FirstRow, end: channel.FirstRow + channel.Rows,
 	}
-	if channel.LastUS < from || channel.FirstUS >= to {
+	if channel.LastUS < from || channel.FirstUS > to {
 		c.row = c.end
 	}
 	return c
@@ -323,7 +323,7 @@ func (c *Cursor) cut(points []Point) []Point {
 	for from < to && points[from].Time < c.from {
 		from++
 	}
-	for to > from && points[to-1].Time >= c.to {
+	for to > from && points[to-1].Time > c.to {
 		to--
 		c.row = c.end
 	}

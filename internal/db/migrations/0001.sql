@@ -75,6 +75,7 @@ CREATE TABLE chunks (
   samples  INTEGER NOT NULL,
   body     BLOB    NOT NULL
 ) STRICT;
+CREATE INDEX chunks_by_capture ON chunks (capture, seq, first_us, last_us, samples);
 
 -- Intervals of batch ordinals that were stored, so that a batch is recognised
 -- for ever.
@@ -85,15 +86,18 @@ CREATE TABLE stored_batches (
   PRIMARY KEY (prefix, first)
 ) STRICT, WITHOUT ROWID;
 
+-- Sealed files. A row replaces its capture's chunks up to last_chunk: from
+-- then on those do not count and are deleted little by little.
 CREATE TABLE segments (
-  capture  TEXT    NOT NULL,
-  number   INTEGER NOT NULL,
-  path     TEXT    NOT NULL,
-  first_us INTEGER NOT NULL,
-  last_us  INTEGER NOT NULL,
-  samples  INTEGER NOT NULL,
-  bytes    INTEGER NOT NULL,
-  channels TEXT    NOT NULL, -- JSON
+  capture    TEXT    NOT NULL,
+  number     INTEGER NOT NULL,
+  last_chunk INTEGER NOT NULL,
+  path       TEXT    NOT NULL,
+  first_us   INTEGER NOT NULL,
+  last_us    INTEGER NOT NULL,
+  samples    INTEGER NOT NULL,
+  bytes      INTEGER NOT NULL,
+  channels   TEXT    NOT NULL, -- JSON
   PRIMARY KEY (capture, number)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	"dynotap/internal/db"
+
+	"github.com/ncruces/go-sqlite3"
+)
+
+// DeleteCapture removes a capture with its samples, runs, cursors and files.
+// It waits until nobody reads the files any more; if ctx ends first, or a file
+// cannot be removed, the error says so and the next Open removes them.
+func (s *Store) DeleteCapture(ctx context.Context, id string) error {
+	select {
+	case s.sealing <- struct{}{}:
+		defer func() { <-s.sealing }()
+	case <-ctx.Done():
+		return fmt.Errorf("delete capture %s: %w", id, ctx.Err())
+	}
+	var files []string
+	err := s.db.Write(ctx, func(tx *db.Tx) (err error) {
+		files, err = deleteRows(tx, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("delete capture %s: %w", id, err)
+	}
+	if err := s.step("remove files"); err != nil {
+		return err
+	}
+	if err := s.awaitReaders(ctx, id); err != nil {
+		return fmt.Errorf("delete capture %s: its files are still being read and go at the next start: %w", id, err)
+	}
+	if err := s.removeFiles(files); err != nil {
+		return fmt.Errorf("delete capture %s: its rows are gone, its files go at the next start: %w", id, err)
+	}
+	return s.db.Write(ctx, func(tx *db.Tx) error {
+		return tx.Exec(`DELETE FROM meta WHERE key = ?`, deletedPrefix+id)
+	})
+}
+
+// deleteRows removes every row of a capture, remembers that its files are to
+// go, and names them.
+func deleteRows(tx *db.Tx, id string) (files []string, err error) {
+	c, err := captureOn(&tx.Conn, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.Query(`SELECT path FROM segments WHERE capture = ?`, func(row *sqlite3.Stmt) error {
+		files = append(files, row.ColumnText(0))
+		return nil
+	}, id); err != nil {
+		return nil, err
+	}
+	for _, sql := range []string{
+		`INSERT INTO meta (key, value) VALUES ('` + deletedPrefix + `' || ?, '') ON CONFLICT DO NOTHING`,
+		`DELETE FROM chunks WHERE capture = ?`,
+		`DELETE FROM segments WHERE capture = ?`,
+		`DELETE FROM runs WHERE capture = ?`,
+		`DELETE FROM cursors WHERE substr(name, instr(name, '/') + 1) = ?`,
+		`DELETE FROM captures WHERE id = ?`,
+	} {
+		if err := tx.Exec(sql, id); err != nil {
+			return nil, err
+		}
+	}
+	if text, ok := c.Attributes[AttributeBatchPrefix]; ok {
+		prefix, err := hex.DecodeString(text)
+		if err != nil {
+			return nil, fmt.Errorf("attribute %s: %w", AttributeBatchPrefix, err)
+		}
+		return files, tx.Exec(`DELETE FROM stored_batches WHERE prefix = ?`, prefix)
+	}
+	return files, nil
+}
