@@ -138,7 +138,7 @@ func TestK1Defaults(t *testing.T) {
 			SubscribeTimeoutSec: 0.5, Transmit: true, AutoReconnect: true, ReconnectDelaySec: 5,
 		}},
 		{"innovate", cfg.Innovate, Innovate{"", 19200, "AUTO", []int{1, 2}, true, true, 3, 0.08, 1024}},
-		{"validation in use", cfg.Source("jetdrive").Validation, validate.DefaultSettings()},
+		{"validation in use", validate.Settings(cfg.Source("jetdrive").Validation), validate.DefaultSettings()},
 		{"display", cfg.Display.Units, "us"},
 		{"server", cfg.Server, Server{Listen: "127.0.0.1:8686"}},
 		{"stale", cfg.Source("jetdrive").Custom.StaleDataThresholdSec, Seconds(5)},

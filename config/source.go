@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"dynotap/validate"
 )
 
 // SourceSettings are the effective settings of one source. They share no
@@ -24,7 +22,7 @@ type SourceSettings struct {
 	ReconnectDelay time.Duration
 	Retry          Retry
 	Breaker        CircuitBreaker
-	Validation     validate.Settings
+	Validation     Validation
 	Custom         Custom
 }
 
@@ -46,7 +44,7 @@ func (c *Config) Source(name string) SourceSettings {
 		ReconnectDelay: s.ReconnectDelaySec.Duration(),
 		Retry:          s.Retry,
 		Breaker:        s.CircuitBreaker,
-		Validation:     validate.Settings(s.Validation),
+		Validation:     s.Validation,
 		Custom:         s.CustomSettings.clone(),
 	}
 }
