@@ -82,14 +82,14 @@ func (r *ring) reserve() []byte {
 	if newest-oldest == uint64(len(r.slots)) {
 		return nil
 	}
-	// The free part of the arena runs from at to the oldest datagram. at never
-	// catches up with it: that would look like an empty ring.
+	// The free part of the arena runs from at to the oldest datagram; where the
+	// two have met there is none.
 	first := r.slots[oldest%uint64(len(r.slots))].offset
 	switch {
 	case first < r.at && len(r.arena)-r.at >= r.longest:
-	case first < r.at && first > r.longest:
+	case first < r.at && first >= r.longest:
 		r.at = 0
-	case first > r.at && first-r.at > r.longest:
+	case first > r.at && first-r.at >= r.longest:
 	default:
 		return nil
 	}

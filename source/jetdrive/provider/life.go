@@ -122,19 +122,22 @@ func (p *Provider) stream(ctx context.Context, l *life) error {
 			p.announce(klhdv.AllHosts)
 			p.mu.Unlock()
 		case <-tick.C:
-			if behind := time.Since(next) - catchUp; behind > period {
-				missed := behind / period
-				if l.node.Host() != klhdv.Unclaimed {
-					p.counts.skipped.Add(uint64(missed))
-				}
-				next = next.Add(missed * period)
-			}
 			for ; time.Since(next) >= 0; next = next.Add(period) {
+				next = next.Add(p.skip(l, time.Since(next), period))
 				p.sendValues(l)
 			}
 			tick.Reset(time.Until(next))
 		}
 	}
+}
+
+// skip gives the time of the sets to leave out of a stream that is behind.
+func (p *Provider) skip(l *life, behind, period time.Duration) time.Duration {
+	missed := max(0, (behind-catchUp)/period)
+	if l.node.Host() != klhdv.Unclaimed {
+		p.counts.skipped.Add(uint64(missed))
+	}
+	return missed * period
 }
 
 // sendValues sends one set of values in as many messages as the MTU asks for.

@@ -310,6 +310,44 @@ func TestRestartIsAPowerCut(t *testing.T) {
 		if c := t.p.Counts(); c.Restarts != 1 {
 			t.Errorf("counts %+v", c)
 		}
+		t.b.say(klhdv.KeyRequestLogging, t.p.HostID(), []byte{byte(klhdv.LoggingQuery)})
+		if log := of(t.b.take(), klhdv.KeyLoggingResponse); len(log) != 1 || log[0].Value[0] != klhdv.LoggingStopped {
+			t.Errorf("the log survived the power cut: %+v", log)
+		}
+	})
+}
+
+func TestStreamThatWasHeldUpLeavesSetsOut(t *testing.T) {
+	held := false
+	slow := func(at time.Duration, dst []float32) {
+		if at > 2*time.Second && !held {
+			held = true
+			time.Sleep(time.Second) // synthetic time
+		}
+	}
+	simulate(t, Settings{Channels: channels(1), Rate: 100, Values: slow}, func(t scene) {
+		time.Sleep(5 * time.Second)
+		c := t.p.Counts()
+		if c.Skipped < 85 || c.Skipped > 90 {
+			t.Errorf("%d sets left out", c.Skipped)
+		}
+		if total := c.Values + c.Skipped; total < 509 || total > 511 {
+			t.Errorf("%d sets sent or left out", total)
+		}
+	})
+}
+
+func TestNothingIsSentBeforeTheGreeting(t *testing.T) {
+	simulate(t, Settings{Channels: channels(1), Rate: 100, Values: seconds}, func(t scene) {
+		t.p.mu.Lock()
+		t.p.life.greeted ^= 1 // as if the id were claimed this moment
+		t.p.mu.Unlock()
+		t.b.take()
+		t.p.SetLogging(true)
+		time.Sleep(time.Second)
+		if got := t.b.take(); len(got) != 0 {
+			t.Errorf("sent %v", keys(got))
+		}
 	})
 }
 
