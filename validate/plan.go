@@ -58,10 +58,7 @@ func policyOf(s Settings) policy {
 }
 
 func limitsOf(c *sample.Channel, ranges Ranges) limits {
-	conv, r := c.Conversion(), Range{}
-	if c.Name != "" {
-		r = ranges.For(c.Name)
-	}
+	conv, r := c.Conversion(), ranges.For(c.Name)
 	l := limits{scale: conv.Scale, offset: conv.Offset, least: lowest(r.Min), most: highest(r.Max)}
 	l.low, l.high = max(l.least, lowest(r.WarnMin)), min(l.most, highest(r.WarnMax))
 	return l

@@ -70,8 +70,9 @@ func (r Ranges) For(name string) Range {
 
 // Override gives ranges in which the bounds that over sets replace those of r;
 // bounds it does not set stay (CONFORMANCE V10). Its names may be aliases that
-// mean the canonical unit (map_kpa). Neither r nor over is changed. An unknown
-// name is a *channel.UnknownNameError, a contradiction in over an error too.
+// mean the canonical unit (map_kpa). Neither r nor over is changed, and the
+// caller leaves over alone from then on. An unknown name is a
+// *channel.UnknownNameError, a contradiction in over an error too.
 func (r Ranges) Override(over Ranges) (Ranges, error) {
 	out := maps.Clone(r)
 	if out == nil {
@@ -97,7 +98,7 @@ func (r Range) with(over Range) Range {
 		{&r.Min, &over.Min}, {&r.Max, &over.Max}, {&r.WarnMin, &over.WarnMin}, {&r.WarnMax, &over.WarnMax},
 	} {
 		if *b.from != nil {
-			*b.to = new(**b.from)
+			*b.to = *b.from
 		}
 	}
 	return r
