@@ -72,27 +72,28 @@ func (q *Queue) settle(ctx context.Context, entries []*entry, results []Result) 
 	if err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
-	var again []*entry
-	var retries []Result
-	for i := range changes {
-		if changes[i].Err != nil {
-			again = append(again, entries[i])
-			retries = append(retries, Result{Kind: Retry, Err: changes[i].Err})
-		}
-	}
 	q.finish(entries, changes, now)
-	if len(again) > 0 {
-		for i, e := range again { // a failure leaves them ready, not settled
-			if err := q.settle(ctx, again[i:i+1], retries[i:i+1]); err != nil {
-				q.logger.Error("count failed attempt", "id", e.item.ID.String(), "error", err)
-				q.mu.Lock()
-				q.putBack(again[i : i+1])
-				q.mu.Unlock()
-			}
-		}
-	}
+	q.tryAgain(ctx, entries, changes)
 	q.trimIfNeeded(ctx)
 	return nil
+}
+
+// tryAgain counts a failed attempt of each item whose effect failed. Where
+// even that fails, the item is ready again as if it had not been leased.
+func (q *Queue) tryAgain(ctx context.Context, entries []*entry, changes []Change) {
+	var failed []*entry
+	var results []Result
+	for i, e := range entries {
+		if err := changes[i].Err; err != nil {
+			failed, results = append(failed, e), append(results, Result{Kind: Retry, Err: err})
+		}
+	}
+	if err := q.settle(ctx, failed, results); err != nil {
+		q.logger.Error("count failed attempts", "items", len(failed), "error", err)
+		q.mu.Lock()
+		q.putBack(failed)
+		q.mu.Unlock()
+	}
 }
 
 // applyEffects has the effects committed elsewhere. The results are changed:

@@ -336,6 +336,7 @@ func TestRefusedFiles(t *testing.T) {
 	t.Parallel()
 	foreign := func(script string) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
+			t.Helper()
 			c, err := sqlite3.Open(path)
 			if err != nil {
 				t.Fatal(err)
@@ -347,6 +348,7 @@ func TestRefusedFiles(t *testing.T) {
 	}
 	bytesOf := func(content string) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
+			t.Helper()
 			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}

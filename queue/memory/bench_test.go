@@ -14,7 +14,7 @@ func benchQueue(b *testing.B) *queue.Queue {
 	b.Helper()
 	s := queue.Defaults()
 	s.MaxSize = 1 << 30
-	q, err := queue.New(new(memory.Driver), s, queue.Options{})
+	q, err := queue.New(memory.New(), s, queue.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func BenchmarkDequeue(b *testing.B) {
 	for name, group := range map[string]int{"single": 1, "group256": 256} {
 		b.Run(name, func(b *testing.B) {
 			q := benchQueue(b)
-					fill := make([]queue.Item, round)
+			fill := make([]queue.Item, round)
 			for i := range fill {
 				fill[i] = queue.Item{Source: "s", Priority: sample.Normal, Samples: 10, Payload: bytes.Repeat([]byte{1}, 200)}
 			}

@@ -13,7 +13,10 @@ import (
 	"dynotap/sample"
 )
 
-// Driver is a queue.Driver. The zero value is ready.
+// New gives an empty driver.
+func New() *Driver { return new(Driver) }
+
+// Driver is a queue.Driver.
 type Driver struct {
 	mu    sync.Mutex
 	items [sample.Priorities]shelf

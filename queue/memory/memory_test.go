@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type medium struct{ db *db.DB }
 
-func (medium) Driver(testing.TB) queue.Driver { return new(memory.Driver) }
+func (medium) Driver(testing.TB) queue.Driver { return memory.New() }
 func (medium) Close(testing.TB)               {}
 func (medium) Durable() bool                  { return false }
 

@@ -19,8 +19,8 @@ func full(size int, drop, oldest bool) queue.Settings {
 	return s
 }
 
-func testEvicts(t *testing.T, b *bench) {
-	t.Helper()
+func testEvicts(b *bench) {
+	t := b.t
 	q := b.open(t, full(5, true, true))
 	put(t, q, sample.Bulk, "b1", "b2")
 	put(t, q, sample.Normal, "n1", "n2")
@@ -40,8 +40,8 @@ func testEvicts(t *testing.T, b *bench) {
 	expect(t, q, "c1", "h2", "h3", "h4", "h5")
 }
 
-func testDropsNewcomer(t *testing.T, b *bench) {
-	t.Helper()
+func testDropsNewcomer(b *bench) {
+	t := b.t
 	q := b.open(t, full(2, true, true))
 	put(t, q, sample.High, "h1", "h2")
 	for _, p := range []sample.Priority{sample.Normal, sample.Low, sample.Bulk} {
@@ -61,8 +61,8 @@ func testDropsNewcomer(t *testing.T, b *bench) {
 	expect(t, q, "2", "4")
 }
 
-func testRefuses(t *testing.T, b *bench) {
-	t.Helper()
+func testRefuses(b *bench) {
+	t := b.t
 	q := b.open(t, full(3, true, false))
 	put(t, q, sample.Normal, "n1", "n2")
 	put(t, q, sample.Low, "l1")
@@ -78,7 +78,8 @@ func testRefuses(t *testing.T, b *bench) {
 	expect(t, q, "n1", "n2", "n3")
 }
 
-func testBlocks(t *testing.T, b *bench) {
+func testBlocks(b *bench) {
+	t := b.t
 	q := b.open(t, full(2, false, false))
 	put(t, q, sample.Normal, "n1", "n2")
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
@@ -112,7 +113,8 @@ func testBlocks(t *testing.T, b *bench) {
 
 // testBlockedOrder has producers wait with more than the queue holds while a
 // consumer makes room: each producer's items arrive in its order, all of them.
-func testBlockedOrder(t *testing.T, b *bench) {
+func testBlockedOrder(b *bench) {
+	t := b.t
 	q := b.open(t, full(7, false, false))
 	const producers, each = 5, 40
 	var wg sync.WaitGroup
@@ -147,7 +149,8 @@ func testBlockedOrder(t *testing.T, b *bench) {
 	expectEmpty(t, q)
 }
 
-func testEvictsBeyondWindow(t *testing.T, b *bench) {
+func testEvictsBeyondWindow(b *bench) {
+	t := b.t
 	const size = 5000 // more than is kept in memory
 	s := full(size, true, true)
 	q := b.open(t, s)
@@ -171,7 +174,8 @@ func testEvictsBeyondWindow(t *testing.T, b *bench) {
 	expect(t, q, want[1500:]...)
 }
 
-func testDropsCounted(t *testing.T, b *bench) {
+func testDropsCounted(b *bench) {
+	t := b.t
 	q := b.open(t, full(2, true, true))
 	offer := func(source string, p sample.Priority, samples int) {
 		_, err := q.Enqueue(ctxOf(t), queue.Item{Source: source, Priority: p, Samples: samples})

@@ -16,7 +16,8 @@ import (
 
 var errTry = errors.New("try again")
 
-func testLeaseEnds(t *testing.T, b *bench) {
+func testLeaseEnds(b *bench) {
+	t := b.t
 	s := settings()
 	s.LeaseTimeout = 20 * time.Millisecond
 	q := b.open(t, s)
@@ -35,7 +36,8 @@ func testLeaseEnds(t *testing.T, b *bench) {
 	expectEmpty(t, q)
 }
 
-func testSettledIsGone(t *testing.T, b *bench) {
+func testSettledIsGone(b *bench) {
+	t := b.t
 	q := b.open(t, settings())
 	put(t, q, sample.Normal, "a", "b", "c")
 	items := lease(t, q, 3)
@@ -57,7 +59,8 @@ func testSettledIsGone(t *testing.T, b *bench) {
 	}
 }
 
-func testDeadlinePeekClear(t *testing.T, b *bench) {
+func testDeadlinePeekClear(b *bench) {
+	t := b.t
 	s := settings()
 	s.RetryInitial, s.RetryMax = time.Hour, time.Hour
 	q := b.open(t, s)
@@ -95,7 +98,8 @@ func testDeadlinePeekClear(t *testing.T, b *bench) {
 	expect(t, b.queue, "later")
 }
 
-func testOutcomes(t *testing.T, b *bench) {
+func testOutcomes(b *bench) {
+	t := b.t
 	s := settings()
 	s.MaxRetries = 2
 	q := b.open(t, s)
@@ -129,7 +133,8 @@ func testOutcomes(t *testing.T, b *bench) {
 	}
 }
 
-func testPanic(t *testing.T, b *bench) {
+func testPanic(b *bench) {
+	t := b.t
 	s := settings()
 	s.MaxRetries = 0
 	q := b.open(t, s)
@@ -151,7 +156,8 @@ func testPanic(t *testing.T, b *bench) {
 	}
 }
 
-func testEffects(t *testing.T, b *bench) {
+func testEffects(b *bench) {
+	t := b.t
 	q := b.open(t, settings())
 	put(t, q, sample.Normal, "a", "bad", "b")
 	items := lease(t, q, 3)
@@ -178,7 +184,8 @@ func testEffects(t *testing.T, b *bench) {
 	expectEmpty(t, q)
 }
 
-func testRetryFull(t *testing.T, b *bench) {
+func testRetryFull(b *bench) {
+	t := b.t
 	for _, s := range []queue.Settings{full(2, true, true), full(2, true, false), full(2, false, false)} {
 		s.MaxRetries = 3
 		q := b.open(t, s)
@@ -226,7 +233,8 @@ func (b *bench) withDead(t *testing.T) *queue.Queue {
 	return q
 }
 
-func testDeadList(t *testing.T, b *bench) {
+func testDeadList(b *bench) {
+	t := b.t
 	q := b.withDead(t)
 	high := sample.High
 	for _, c := range []struct {
@@ -257,7 +265,8 @@ func testDeadList(t *testing.T, b *bench) {
 	}
 }
 
-func testRevive(t *testing.T, b *bench) {
+func testRevive(b *bench) {
+	t := b.t
 	q := b.withDead(t)
 	letters, err := q.DeadLetters(ctxOf(t), queue.Filter{}, 0, 10)
 	if err != nil || len(letters) != 5 {
@@ -299,7 +308,8 @@ func testRevive(t *testing.T, b *bench) {
 }
 
 // testReviveFull: a full queue leaves the dead letter as it is.
-func testReviveFull(t *testing.T, b *bench) {
+func testReviveFull(b *bench) {
+	t := b.t
 	q := b.open(t, full(2, false, false))
 	put(t, q, sample.Normal, "a", "b")
 	settle(t, q, lease(t, q, 2), queue.Result{Kind: queue.Rejected, Reason: "r"})
@@ -313,7 +323,8 @@ func testReviveFull(t *testing.T, b *bench) {
 	expect(t, q, "a", "c")
 }
 
-func testDeadBounded(t *testing.T, b *bench) {
+func testDeadBounded(b *bench) {
+	t := b.t
 	now := time.Unix(1700000000, 0)
 	b.now = func() time.Time { return now }
 	s := settings()

@@ -15,7 +15,8 @@ import (
 	"dynotap/sample"
 )
 
-func testStats(t *testing.T, b *bench) {
+func testStats(b *bench) {
+	t := b.t
 	now := time.Unix(1700000000, 0)
 	b.now = func() time.Time { return now }
 	s := settings()
@@ -59,7 +60,8 @@ func testStats(t *testing.T, b *bench) {
 	}
 }
 
-func testRestart(t *testing.T, b *bench) {
+func testRestart(b *bench) {
+	t := b.t
 	if !b.medium.Durable() {
 		t.Skip("the medium does not outlive the process")
 	}
@@ -96,7 +98,8 @@ func testRestart(t *testing.T, b *bench) {
 	}
 }
 
-func testSequence(t *testing.T, b *bench) {
+func testSequence(b *bench) {
+	t := b.t
 	if !b.medium.Durable() {
 		t.Skip("the medium does not outlive the process")
 	}
@@ -115,7 +118,8 @@ func testSequence(t *testing.T, b *bench) {
 	}
 }
 
-func testIDs(t *testing.T, b *bench) {
+func testIDs(b *bench) {
+	t := b.t
 	q := b.open(t, settings())
 	id := put(t, q, sample.Low, "x")[0]
 	text, err := json.Marshal(id)
@@ -133,7 +137,8 @@ func testIDs(t *testing.T, b *bench) {
 	}
 }
 
-func testDrain(t *testing.T, b *bench) {
+func testDrain(b *bench) {
+	t := b.t
 	s := settings()
 	s.BatchSize, s.FlushInterval = 10, time.Hour
 	s.RetryInitial, s.RetryMax = time.Hour, time.Hour
@@ -165,7 +170,8 @@ func testDrain(t *testing.T, b *bench) {
 	}
 }
 
-func testMany(t *testing.T, b *bench) {
+func testMany(b *bench) {
+	t := b.t
 	s := settings()
 	s.Workers, s.BatchSize = 4, 7
 	s.MaxSize = 50

@@ -45,7 +45,8 @@ func (b *books) total(p queue.Place) (n int) {
 }
 
 // testSum looks at the books while everything happens at once.
-func testSum(t *testing.T, b *bench) {
+func testSum(b *bench) {
+	t := b.t
 	s := full(20, true, true)
 	s.BatchSize, s.Workers, s.MaxRetries = 5, 2, 1
 	s.DeadLetterMax = 10
@@ -146,7 +147,8 @@ type history struct {
 }
 
 // testModel compares the queue with the model after random histories.
-func testModel(t *testing.T, b *bench) {
+func testModel(b *bench) {
+	t := b.t
 	h := &history{t: t, b: b, s: settings()}
 	h.s.MaxRetries = 2
 	b.open(t, h.s)

@@ -11,7 +11,8 @@ import (
 	"dynotap/sample"
 )
 
-func testPriorityThenOrder(t *testing.T, b *bench) {
+func testPriorityThenOrder(b *bench) {
+	t := b.t
 	q := b.open(t, settings())
 	put(t, q, sample.Bulk, "b1", "b2")
 	put(t, q, sample.Low, "l1")
@@ -29,7 +30,8 @@ func testPriorityThenOrder(t *testing.T, b *bench) {
 	expect(t, q, "h2", "h3", "n1", "n2", "l1", "b1", "b2", "b3")
 }
 
-func testOrderWhateverTheClock(t *testing.T, b *bench) {
+func testOrderWhateverTheClock(b *bench) {
+	t := b.t
 	steps := []time.Duration{0, -time.Hour, 24 * time.Hour, -48 * time.Hour, 0, 1}
 	i := 0
 	b.now = func() time.Time {
@@ -46,7 +48,8 @@ func testOrderWhateverTheClock(t *testing.T, b *bench) {
 	expect(t, q, want...)
 }
 
-func testOneClass(t *testing.T, b *bench) {
+func testOneClass(b *bench) {
+	t := b.t
 	s := settings()
 	s.PriorityEnabled = false
 	q := b.open(t, s)
@@ -61,7 +64,8 @@ func testOneClass(t *testing.T, b *bench) {
 
 // testBeyondWindow has more items than the queue keeps in memory, in two
 // classes, with returns and newcomers in between.
-func testBeyondWindow(t *testing.T, b *bench) {
+func testBeyondWindow(b *bench) {
+	t := b.t
 	s := settings()
 	s.MaxSize = 20000
 	s.BatchSize = 700
@@ -102,7 +106,8 @@ func testBeyondWindow(t *testing.T, b *bench) {
 	}
 }
 
-func testInvalidPriority(t *testing.T, b *bench) {
+func testInvalidPriority(b *bench) {
+	t := b.t
 	q := b.open(t, settings())
 	if id, err := q.Enqueue(ctxOf(t), item(5, "x")); !errors.Is(err, queue.ErrPriority) || id != 0 {
 		t.Errorf("enqueue: %v, %v", id, err)
@@ -116,7 +121,8 @@ func testInvalidPriority(t *testing.T, b *bench) {
 	expectEmpty(t, q)
 }
 
-func testCopied(t *testing.T, b *bench) {
+func testCopied(b *bench) {
+	t := b.t
 	q := b.open(t, settings())
 	it := item(sample.Normal, "before")
 	it.Metadata = map[string]string{"k": "before"}
@@ -136,7 +142,8 @@ func testCopied(t *testing.T, b *bench) {
 	}
 }
 
-func testKeepsEverything(t *testing.T, b *bench) {
+func testKeepsEverything(b *bench) {
+	t := b.t
 	q := b.open(t, settings())
 	before := time.Now().Add(-time.Millisecond)
 	want := []queue.Item{

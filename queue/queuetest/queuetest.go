@@ -33,7 +33,7 @@ type Medium interface {
 func Run(t *testing.T, medium func(tb testing.TB) Medium) {
 	for _, part := range []struct {
 		name string
-		test func(*testing.T, *bench)
+		test func(*bench)
 	}{
 		{"Q1_PriorityThenOrder", testPriorityThenOrder},
 		{"Q1_OrderWhateverTheClockDoes", testOrderWhateverTheClock},
@@ -76,13 +76,14 @@ func Run(t *testing.T, medium func(tb testing.TB) Medium) {
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()
-			part.test(t, &bench{medium: medium(t)})
+			part.test(&bench{t: t, medium: medium(t)})
 		})
 	}
 }
 
 // bench is a queue on a medium, with its books.
 type bench struct {
+	t      *testing.T
 	medium Medium
 	queue  *queue.Queue
 	books  books

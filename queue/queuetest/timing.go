@@ -60,7 +60,8 @@ func enqueue(t *testing.T, q *queue.Queue, p sample.Priority, names ...string) {
 	}
 }
 
-func testUrgent(t *testing.T, b *bench) {
+func testUrgent(b *bench) {
+	t := b.t
 	s := settings()
 	s.FlushInterval = 5 * time.Second
 	timed(t, b, s, done, func(q *queue.Queue, came func() string) {
@@ -79,7 +80,8 @@ func testUrgent(t *testing.T, b *bench) {
 	})
 }
 
-func testFlush(t *testing.T, b *bench) {
+func testFlush(b *bench) {
+	t := b.t
 	s := settings()
 	s.FlushInterval, s.BatchSize = 5*time.Second, 3
 	timed(t, b, s, done, func(q *queue.Queue, came func() string) {
@@ -103,7 +105,8 @@ func testFlush(t *testing.T, b *bench) {
 	})
 }
 
-func testNoPause(t *testing.T, b *bench) {
+func testNoPause(b *bench) {
+	t := b.t
 	s := settings()
 	s.FlushInterval, s.BatchSize = 5*time.Second, 10
 	timed(t, b, s, done, func(q *queue.Queue, came func() string) {
@@ -122,7 +125,8 @@ func testNoPause(t *testing.T, b *bench) {
 	})
 }
 
-func testBackoff(t *testing.T, b *bench) {
+func testBackoff(b *bench) {
+	t := b.t
 	s := settings()
 	s.MaxRetries = 4
 	s.RetryInitial, s.RetryBase, s.RetryMax = 100*time.Millisecond, 2, 300*time.Millisecond
@@ -148,7 +152,8 @@ func testBackoff(t *testing.T, b *bench) {
 	})
 }
 
-func testStop(t *testing.T, b *bench) {
+func testStop(b *bench) {
+	t := b.t
 	s := settings()
 	s.BatchSize = 2
 	want := names("n", 5)

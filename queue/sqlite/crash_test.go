@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -277,6 +278,32 @@ func TestQ13FullDiskFailsEnqueueAndHoldsSettle(t *testing.T) {
 	}
 	if st := q.Stats(); st.CurrentSize != 0 || st.TotalProcessed != 2 || st.TotalDropped != 0 {
 		t.Errorf("stats %+v", st)
+	}
+}
+
+// TestQ13ProducersShareCommits: 64 producers of single items need a tenth of
+// an fsync per item.
+func TestQ13ProducersShareCommits(t *testing.T) {
+	t.Parallel()
+	faults := dbtest.NewFaults(t)
+	_, q := open(t, t.TempDir(), faults.Name, queue.Defaults())
+	before := faults.Syncs()
+	const producers, each = 64, 20
+	var wg sync.WaitGroup
+	for range producers {
+		wg.Go(func() {
+			for range each {
+				if _, err := q.Enqueue(context.Background(), queue.Item{Source: "s", Priority: sample.High, Payload: []byte("x")}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if syncs := faults.Syncs() - before; syncs == 0 || syncs > producers*each/10 {
+		t.Errorf("%d fsyncs for %d items of %d producers", syncs, producers*each, producers)
+	} else {
+		t.Logf("%d fsyncs for %d items", syncs, producers*each)
 	}
 }
 
