@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"slices"
-	"testing"
 	"time"
 
 	"dynotap/queue"
