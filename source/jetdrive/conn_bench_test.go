@@ -49,9 +49,10 @@ func BenchmarkReceive(b *testing.B) {
 
 // quiet waits until nothing more is received.
 func quiet(received func() uint64) {
-	for last := ^uint64(0); received() != last; {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for last := ^uint64(0); received() != last; <-tick.C {
 		last = received()
-		time.Sleep(2 * time.Millisecond)
 	}
 }
 
