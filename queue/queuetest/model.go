@@ -63,7 +63,7 @@ func testSum(b *bench) {
 	}
 	var wg sync.WaitGroup
 	for p := range 4 {
-		wg.Go(func() { produce(t, b, fmt.Sprint("source ", p%2)) })
+		wg.Go(func() { produce(b, fmt.Sprint("source ", p%2)) })
 	}
 	wg.Wait()
 	if err := q.Stop(ctxOf(t)); err != nil {
@@ -90,7 +90,8 @@ func testSum(b *bench) {
 }
 
 // produce offers batches, revives and forgets, and looks at the books.
-func produce(t *testing.T, b *bench, source string) {
+func produce(b *bench, source string) {
+	t := b.t
 	for i := range 100 {
 		n := 1 + i%7
 		b.books.offer(source, n)

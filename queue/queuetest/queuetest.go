@@ -31,6 +31,7 @@ type Medium interface {
 
 // Run runs the suite; medium makes an empty one for each test.
 func Run(t *testing.T, medium func(tb testing.TB) Medium) {
+	t.Helper()
 	for _, part := range []struct {
 		name string
 		test func(*bench)

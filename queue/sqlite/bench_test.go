@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -81,6 +82,66 @@ func newLoopOn(b *testing.B, opts db.Options, payload []byte) *loop {
 		l.results["move"] = append(l.results["move"], moved)
 	}
 	return l
+}
+
+// BenchmarkMillion starts on a million waiting items and takes some of them.
+func BenchmarkMillion(b *testing.B) {
+	const items, taken = 1_000_000, 20_000
+	ctx := context.Background()
+	m := newMedium(b, db.Options{})
+	s := queue.Defaults()
+	s.MaxSize = 1 << 30
+	start := func() (*queue.Queue, time.Duration) {
+		began := time.Now()
+		q, err := queue.New(m.Driver(b), s, queue.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return q, time.Since(began)
+	}
+	take := func(q *queue.Queue) float64 {
+		began := time.Now()
+		for range taken / group {
+			got, err := q.Dequeue(ctx, group)
+			if err != nil || len(got) != group {
+				b.Fatal(len(got), err)
+			}
+			if err := q.Settle(ctx, got, make([]queue.Result, group)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return taken / time.Since(began).Seconds()
+	}
+	batch := make([]queue.Item, 1000)
+	for i := range batch {
+		batch[i] = queue.Item{Source: "s", Priority: sample.Priority(i % sample.Priorities), Samples: 1, Payload: bytes.Repeat([]byte{7}, 200)}
+	}
+	fill := func(q *queue.Queue, n int) {
+		for range n / len(batch) {
+			if _, err := q.EnqueueAll(ctx, batch); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for b.Loop() {
+		q, _ := start()
+		fill(q, taken+1000)
+		few := take(q)
+		fill(q, items)
+		m.Close(b)
+		q, took := start()
+		var mem runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&mem)
+		b.ReportMetric(took.Seconds(), "s-start")
+		b.ReportMetric(float64(mem.HeapAlloc)/(1<<20), "MiB-heap")
+		b.ReportMetric(few, "few-items/s")
+		b.ReportMetric(take(q), "million-items/s")
+		if _, err := q.Clear(ctx); err != nil {
+			b.Fatal(err)
+		}
+		m.Close(b)
+	}
 }
 
 const insertChunk = `INSERT INTO chunks (capture, batch, set_id, first_us, last_us, samples, body) VALUES (?, ?, ?, ?, ?, ?, ?)`
