@@ -319,7 +319,7 @@ func TestRestartIsAPowerCut(t *testing.T) {
 
 func TestStreamThatWasHeldUpLeavesSetsOut(t *testing.T) {
 	held := false
-	slow := func(at time.Duration, dst []float32) {
+	slow := func(at time.Duration, _ []float32) {
 		if at > 2*time.Second && !held {
 			held = true
 			time.Sleep(time.Second) // synthetic time
