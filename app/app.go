@@ -47,10 +47,10 @@ func Main(args []string, p Program) int {
 	// After the first signal the default action returns, so that a second
 	// one ends a stop that takes too long.
 	context.AfterFunc(ctx, stop)
-	return run(ctx, args, p)
+	return execute(ctx, args, p)
 }
 
-func run(ctx context.Context, args []string, p Program) int {
+func execute(ctx context.Context, args []string, p Program) int {
 	root := newRoot(&p)
 	root.SetArgs(args)
 	root.SetOut(p.Stdout)
@@ -89,7 +89,9 @@ hardware, and look at http://127.0.0.1:8686/.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newConfig(p), newDiscover(p), newSimulate(p), newVersion(p))
+	root.AddCommand(
+		newRun(p), newStatus(p), newRuns(p), newDiscover(p), newSimulate(p), newConfig(p), newBench(p), newVersion(p),
+	)
 	return root
 }
 

@@ -1,26 +1,32 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 
 	"dynotap/config"
-	"dynotap/source"
 	"dynotap/source/jetdrive"
 )
 
 // buildJetdrive is the line of the list of sources.
-func buildJetdrive(in SourceInput) (source.Source, error) {
+func buildJetdrive(in SourceInput) (LiveSource, error) {
 	settings, err := jetdriveSettings(&in.Config.Jetdrive)
 	if err != nil {
-		return nil, err
+		return LiveSource{}, err
 	}
 	settings.Conn.BufferDatagrams = in.Settings.BufferSize
-	return jetdrive.New(settings, jetdrive.Options{
+	made := jetdrive.New(settings, jetdrive.Options{
 		Logger: in.Logger, Session: in.Session,
 		Logging: func(c jetdrive.LoggingChange) { in.Logging(c.Provider, c.Started, c.At) },
-	}), nil
+	})
+	return LiveSource{
+		Source:  made,
+		Check:   func(ctx context.Context) error { return checkNetwork(ctx, settings.Conn) },
+		Details: func() any { return made.Status() },
+		Losses:  func() map[string]uint64 { return losses(made.Status()) },
+	}, nil
 }
 
 func jetdriveSettings(c *config.Jetdrive) (jetdrive.Settings, error) {
@@ -45,4 +51,24 @@ func networkError(err error) error {
 		return usageError{err}
 	}
 	return err
+}
+
+// checkNetwork opens the network once, so that a start with an unknown
+// interface or a port that somebody holds ends with one sentence.
+func checkNetwork(ctx context.Context, settings jetdrive.ConnSettings) error {
+	conn, err := jetdrive.OpenConn(ctx, settings)
+	if err != nil {
+		return networkError(err)
+	}
+	return conn.Close()
+}
+
+// losses counts datagrams that became no samples, by reason.
+func losses(s jetdrive.Status) map[string]uint64 {
+	return map[string]uint64{
+		"lost": s.Total.Lost, "reordered": s.Total.Reordered, "duplicate": s.Total.Duplicate,
+		"malformed": s.Total.Malformed.Total(), "unknown_key": s.Total.UnknownKeys,
+		"kernel_drop": s.Socket.KernelDrops, "ring_full": s.Socket.RingFull, "truncated": s.Socket.Truncated,
+		"incompatible": s.Total.Ignored.Incompatible,
+	}
 }

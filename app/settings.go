@@ -4,7 +4,6 @@ import (
 	"dynotap/config"
 	"dynotap/queue"
 	"dynotap/source"
-	"dynotap/validate"
 )
 
 // supervision turns a source's configuration into the supervisor's policies.
@@ -31,20 +30,6 @@ func supervision(s config.SourceSettings) source.Settings {
 		AutoReconnect:  s.AutoReconnect,
 		ReconnectDelay: s.ReconnectDelay,
 		StaleAfter:     s.Custom.StaleDataThresholdSec.Duration(),
-	}
-}
-
-// validation turns a source's configuration into the validator's settings.
-func validation(v config.Validation) validate.Settings {
-	return validate.Settings{
-		Enabled:             v.Enabled,
-		StrictMode:          v.StrictMode,
-		MaxValidationErrors: v.MaxValidationErrors,
-		SanitizeValues:      v.SanitizeValues,
-		RejectNaN:           v.RejectNaN,
-		RejectInf:           v.RejectInf,
-		RejectOutOfRange:    v.RejectOutOfRange,
-		LogWarnings:         v.LogWarnings,
 	}
 }
 

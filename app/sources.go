@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"log/slog"
 
 	"dynotap/config"
@@ -12,7 +13,19 @@ import (
 // data_sources, and how to build the source from the configuration.
 type SourceSpec struct {
 	Name  string
-	Build func(SourceInput) (source.Source, error)
+	Build func(SourceInput) (LiveSource, error)
+}
+
+// LiveSource is a built source; all but Source may be nil.
+type LiveSource struct {
+	source.Source
+	// Check says, before anything runs, whether the source can work as
+	// configured on this machine.
+	Check func(context.Context) error
+	// Details gives what only this kind of source knows, for /api/v1/sources.
+	Details func() any
+	// Losses counts what came in and became no sample, by reason, for /metrics.
+	Losses func() map[string]uint64
 }
 
 // SourceInput is what a source is built from.

@@ -1,0 +1,3 @@
+package bench
+
+func Pipeline(rounds int) (Report, error) { return Receive(rounds) }

@@ -1,0 +1,197 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"dynotap/config"
+	"dynotap/internal/clock"
+	"dynotap/internal/startstop"
+	"dynotap/pipeline"
+	"dynotap/server"
+	"dynotap/source"
+	"dynotap/validate"
+)
+
+// cell is the live sources of a running program, each with its supervisor. It
+// is what the server calls Sources.
+type cell struct {
+	sources  []*cellSource
+	pipeline *pipeline.Pipeline
+}
+
+type cellSource struct {
+	name       string
+	enabled    bool
+	live       LiveSource
+	supervisor *source.Supervisor
+}
+
+// newCell builds every source of the program, enabled or not, so that one can
+// be started later.
+func newCell(p *Program, cfg *config.Config, pipe *pipeline.Pipeline, session *clock.Session, logger *slog.Logger, hear func(source.Transition)) (*cell, error) {
+	c := &cell{pipeline: pipe}
+	for _, spec := range p.Sources {
+		settings := cfg.Source(spec.Name)
+		live, err := spec.Build(SourceInput{
+			Config: cfg, Settings: settings, Session: session, Logger: logger.With("source", spec.Name),
+			Logging: pipe.Recorder.Logging,
+		})
+		if err != nil {
+			return nil, usageError{fmt.Errorf("source %s: %w", spec.Name, err)}
+		}
+		name := spec.Name
+		supervisor, err := source.NewSupervisor(live, source.Options{
+			Name: name, Settings: supervision(settings), Accept: pipe.Intake.Lane(name, validate.Settings(settings.Validation)),
+			Tally: func() source.Tally { return c.tally(name) }, OnTransition: hear, Logger: logger,
+		})
+		if err != nil {
+			return nil, usageError{err}
+		}
+		c.sources = append(c.sources, &cellSource{name: name, enabled: settings.Enabled, live: live, supervisor: supervisor})
+	}
+	return c, nil
+}
+
+func (c *cell) tally(name string) source.Tally {
+	accounts, _ := c.pipeline.Ledger.Snapshot()
+	a := accounts[name]
+	return source.Tally{
+		Processed: a.Processed, Failed: a.Failed, Dropped: a.Dropped, Latency: c.pipeline.Intake.MeanLatency(name),
+	}
+}
+
+// check says whether the enabled sources can work as configured.
+func (c *cell) check(ctx context.Context) error {
+	for _, s := range c.sources {
+		if !s.enabled || s.live.Check == nil {
+			continue
+		}
+		if err := s.live.Check(ctx); err != nil {
+			return fmt.Errorf("source %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// start starts the enabled sources.
+func (c *cell) start(ctx context.Context) error {
+	for _, s := range c.sources {
+		if !s.enabled {
+			continue
+		}
+		if err := s.supervisor.Start(ctx); err != nil {
+			return fmt.Errorf("start source %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// stop stops all sources, each bounded by ctx.
+func (c *cell) stop(ctx context.Context) error {
+	var errs []error
+	for _, s := range c.sources {
+		errs = append(errs, s.supervisor.Stop(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *cell) find(name string) (*cellSource, error) {
+	for _, s := range c.sources {
+		if s.name == name {
+			return s, nil
+		}
+	}
+	return nil, server.ErrNoSource
+}
+
+// Sources lists all, in the order of the program's list.
+func (c *cell) Sources() []server.SourceStatus {
+	out := make([]server.SourceStatus, 0, len(c.sources))
+	for _, s := range c.sources {
+		status := server.SourceStatus{
+			Name: s.name, Enabled: s.enabled, Health: s.supervisor.Health(), Stats: s.supervisor.Stats(),
+		}
+		if s.live.Details != nil {
+			status.Details = s.live.Details()
+		}
+		out = append(out, status)
+	}
+	return out
+}
+
+// StartSource starts one source.
+func (c *cell) StartSource(ctx context.Context, name string) error {
+	s, err := c.find(name)
+	if err != nil {
+		return err
+	}
+	err = s.supervisor.Start(ctx)
+	if errors.Is(err, startstop.ErrRunning) {
+		return fmt.Errorf("%w: source %s runs already", server.ErrConflict, name)
+	}
+	return err
+}
+
+// StopSource stops one source.
+func (c *cell) StopSource(ctx context.Context, name string) error {
+	s, err := c.find(name)
+	if err != nil {
+		return err
+	}
+	if s.supervisor.State() == source.Disconnected {
+		return fmt.Errorf("%w: source %s does not run", server.ErrConflict, name)
+	}
+	return s.supervisor.Stop(ctx)
+}
+
+// ResetSource closes one source's breaker.
+func (c *cell) ResetSource(_ context.Context, name string) error {
+	s, err := c.find(name)
+	if err != nil {
+		return err
+	}
+	s.supervisor.Reset()
+	return nil
+}
+
+// sourceStats is one source of /api/v1/stats: the account of its samples and
+// the guide's figures, whose counts are taken from the same snapshot.
+type sourceStats struct {
+	pipeline.Account
+	source.Stats
+}
+
+// statistics is the body of /api/v1/stats (DESIGN decision 7).
+type statistics struct {
+	Sources map[string]sourceStats `json:"sources"`
+	Total   pipeline.Account       `json:"total"`
+}
+
+func (c *cell) stats() any {
+	figures := map[string]source.Stats{}
+	for _, s := range c.sources {
+		figures[s.name] = s.supervisor.Stats()
+	}
+	accounts, total := c.pipeline.Ledger.Snapshot()
+	out := statistics{Sources: map[string]sourceStats{}, Total: total}
+	for name, f := range figures {
+		out.Sources[name] = sourceStats{Stats: f}
+		if _, ok := accounts[name]; !ok {
+			accounts[name] = pipeline.Account{}
+		}
+	}
+	for name, account := range accounts {
+		s := out.Sources[name]
+		s.Account = account
+		s.SamplesReceived, s.SamplesProcessed = account.Received, account.Processed
+		s.SamplesFailed, s.SamplesDropped = account.Failed, account.Dropped
+		if s.CircuitState == "" {
+			s.CircuitState = source.Closed // a source of an earlier start, such as one that was removed
+		}
+		out.Sources[name] = s
+	}
+	return out
+}

@@ -1,0 +1,196 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"dynotap/channel"
+	"dynotap/config"
+	"dynotap/internal/clock"
+	"dynotap/internal/db"
+	"dynotap/pipeline"
+	"dynotap/sample"
+	"dynotap/server"
+)
+
+// recording is a running program: everything `dynotap run` opens, in the order
+// in which it opens it.
+type recording struct {
+	program *Program
+	loaded  *config.Loaded
+	dir     string
+	logger  *slog.Logger
+	say     *speaker
+	serveUI bool
+
+	db       *db.DB
+	registry *prometheus.Registry
+	clock    *clock.Session
+	pipeline *pipeline.Pipeline
+	cell     *cell
+	server   *server.Server
+
+	startedUS int64
+	started   bool
+}
+
+// open takes the data directory and builds everything; nothing runs yet.
+func (a *recording) open(ctx context.Context) (err error) {
+	cfg := &a.loaded.Config
+	a.db, err = db.Open(ctx, a.dir, db.Options{Fsync: cfg.Queue.Fsync, Logger: a.logger})
+	if err != nil {
+		return explainDir(err, a.dir)
+	}
+	resolver, err := channel.NewResolver(cfg.Channels)
+	if err != nil {
+		return usageError{fmt.Errorf("channels: %w", err)}
+	}
+	ranges, err := cfg.Ranges()
+	if err != nil {
+		return usageError{fmt.Errorf("sensor_ranges: %w", err)}
+	}
+	a.clock = clock.New()
+	a.startedUS = a.clock.Micros()
+	a.registry = prometheus.NewRegistry()
+	a.pipeline, err = pipeline.New(ctx, pipeline.Options{
+		DB: a.db, Dir: a.dir, Durable: cfg.Queue.PersistToDisk, Queue: queueing(cfg.Queue),
+		Resolver: resolver, Ranges: ranges, Critical: cfg.CriticalChannels,
+		Source: strings.Join(a.enabledSources(), "+"), Clock: a.clock, Registerer: a.registry, Logger: a.logger,
+		Run: a.say.run,
+	})
+	if err != nil {
+		return err
+	}
+	a.cell, err = newCell(a.program, cfg, a.pipeline, a.clock, a.logger, a.say.transition)
+	if err != nil {
+		return err
+	}
+	if err := a.registerMetrics(); err != nil {
+		return err
+	}
+	a.server, err = a.newServer()
+	return err
+}
+
+func (a *recording) enabledSources() []string {
+	var names []string
+	for _, spec := range a.program.Sources {
+		if a.loaded.Config.Source(spec.Name).Enabled {
+			names = append(names, spec.Name)
+		}
+	}
+	return names
+}
+
+func (a *recording) registerMetrics() error {
+	if err := a.registry.Register(collectors.NewGoCollector()); err != nil {
+		return err
+	}
+	if err := a.registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})); err != nil {
+		return err
+	}
+	return a.registry.Register(&metrics{cell: a.cell, pipeline: a.pipeline})
+}
+
+// start takes up what an earlier start left, then serves, then records.
+func (a *recording) start(ctx context.Context) error {
+	if err := a.cell.check(ctx); err != nil {
+		return err
+	}
+	if err := a.pipeline.Recover(ctx); err != nil {
+		return err
+	}
+	if err := a.pipeline.Start(ctx); err != nil {
+		return err
+	}
+	a.started = true
+	if err := a.server.Start(ctx); err != nil {
+		return networkError(err)
+	}
+	address := strings.TrimSuffix(strings.TrimPrefix(a.server.URL(), "http://"), "/")
+	if err := a.db.Announce(address, a.loaded.Config.Server.Token); err != nil {
+		return err
+	}
+	a.say.hello(a)
+	return a.cell.start(ctx)
+}
+
+// stop ends everything that runs, sources first, so that nothing is taken in
+// that is not delivered; then it reports.
+func (a *recording) stop(ctx context.Context) error {
+	if !a.started {
+		return nil
+	}
+	err := a.cell.stop(ctx)
+	left, stop := a.pipeline.Stop(ctx)
+	err = errors.Join(err, stop, a.server.Stop(ctx))
+	a.say.goodbye(a, left)
+	return err
+}
+
+// close gives the data directory free.
+func (a *recording) close() error {
+	if a.db == nil {
+		return nil
+	}
+	return a.db.Close()
+}
+
+func (a *recording) newServer() (*server.Server, error) {
+	cfg := &a.loaded.Config
+	units, _ := sample.ParseSystem(cfg.Display.Units)
+	s, err := server.New(server.Options{
+		Listen: cfg.Server.Listen, Token: cfg.Server.Token, Version: a.program.Version,
+		Units: units, Logger: a.logger,
+		Gatherer: a.registry, Readiness: a.readiness, Stats: a.cell.stats, Config: a.effective,
+		Sources: a.cell, Queue: a.pipeline.Queue, Runs: a.pipeline.Store,
+		Samples:    runSamples{store: a.pipeline.Store, units: units},
+		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub,
+	})
+	if errors.Is(err, server.ErrToken) {
+		return nil, usageError{err}
+	}
+	return s, err
+}
+
+// effective is the body of /api/v1/config: each setting, its value without
+// secrets, and where it comes from.
+func (a *recording) effective() any {
+	return map[string]any{"settings": a.loaded.Settings(a.program.sourceNames()), "data": a.dir}
+}
+
+// readiness says whether samples are accepted.
+func (a *recording) readiness(context.Context) server.Readiness {
+	var r server.Readiness
+	if err := a.pipeline.Intake.Stuck(); err != nil {
+		r.Reasons = append(r.Reasons, "the queue does not take batches: "+err.Error())
+	}
+	if !a.loaded.Config.Queue.PersistToDisk {
+		r.Notes = append(r.Notes, "not durable: the queue is in memory (queue.persist_to_disk is false)")
+	} else if !a.loaded.Config.Queue.Fsync {
+		r.Notes = append(r.Notes, "durable against a crash, not against power loss (queue.fsync is false)")
+	}
+	if note := diskNote(a.dir); note != "" {
+		r.Notes = append(r.Notes, note)
+	}
+	return r
+}
+
+// freePort finds a UDP port that nobody uses at the moment.
+func freePort(ctx context.Context) (string, error) {
+	var config net.ListenConfig
+	probe, err := config.ListenPacket(ctx, "udp4", loopback+":0")
+	if err != nil {
+		return "", err
+	}
+	defer probe.Close()
+	_, port, err := net.SplitHostPort(probe.LocalAddr().String())
+	return port, err
+}

@@ -1,0 +1,167 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pkg/browser"
+	"github.com/spf13/cobra"
+
+	"dynotap/config"
+)
+
+// stopLimit bounds a stop: delivery of what waits, the last runs, sealing.
+const stopLimit = 30 * time.Second
+
+// runFlags are the flags of `dynotap run` that are no settings.
+type runFlags struct {
+	demo    bool
+	open    bool
+	noUI    bool
+	seconds float64
+}
+
+func newRun(p *Program) *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Record: listen to the dyno, keep every sample, serve the status page",
+		Long: `Listens to the dyno cell, checks and keeps every sample, finds the pulls, and serves
+a status page and the API. Ctrl-C ends it: what is queued is delivered, the session
+is sealed, and a report says what was done.
+
+With --demo it needs no hardware: two simulated providers stream on loopback, with a
+pull every 20 s, and everything is recorded into .demo/.`,
+		Args: exactly(0),
+	}
+	o := p.options(cmd)
+	o.networkFlags(cmd)
+	o.override(cmd, "listen", "server.listen", "`address` of the HTTP server")
+	o.override(cmd, "preset", "preset", "start from this preset")
+	flags := cmd.Flags()
+	flags.BoolVar(&f.demo, "demo", false, "simulate a dyno cell on loopback")
+	flags.BoolVar(&f.open, "open", false, "open the status page in the browser")
+	flags.BoolVar(&f.noUI, "no-ui", false, "serve the API only, no pages")
+	flags.Float64Var(&f.seconds, "seconds", 0, "end after so many seconds (default: run until Ctrl-C)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if f.demo {
+			if err := o.demo(cmd); err != nil {
+				return err
+			}
+		}
+		loaded, err := o.load()
+		if err != nil {
+			return err
+		}
+		dir, err := loaded.DataDir(o.data)
+		if err != nil {
+			return err
+		}
+		return runProgram(cmd, p, loaded, dir, f)
+	}
+	return cmd
+}
+
+// demoDir is where the demo records.
+const demoDir = ".demo"
+
+// demo sets what the demo needs and the user did not give: a network of its
+// own that never leaves the machine, and a data directory of its own.
+func (o *options) demo(cmd *cobra.Command) error {
+	port, err := freePort(cmd.Context())
+	if err != nil {
+		return err
+	}
+	for flag, value := range map[string]string{
+		"group": "239.255.86.86", "port": port, "interface": loopback, "preset": config.PresetLiveCapture,
+	} {
+		if cmd.Flags().Changed(flag) {
+			continue
+		}
+		if flag == "preset" && o.path != "" {
+			continue
+		}
+		if err := cmd.Flags().Set(flag, value); err != nil {
+			return err
+		}
+	}
+	if o.data == "" {
+		o.data = demoDir
+	}
+	return nil
+}
+
+func runProgram(cmd *cobra.Command, p *Program, loaded *config.Loaded, dir string, f runFlags) (err error) {
+	logger := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: loaded.Config.Level()}))
+	say := newSpeaker(cmd.OutOrStdout())
+	ctx, cancel := forSeconds(cmd.Context(), f.seconds)
+	defer cancel()
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+
+	a := &recording{program: p, loaded: loaded, dir: dir, logger: logger, say: say, serveUI: !f.noUI}
+	if err := a.open(ctx); err != nil {
+		return errors.Join(err, a.close())
+	}
+	// From here on everything stops in the reverse order of its start.
+	defer func() {
+		stop, done := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+		defer done()
+		err = errors.Join(err, a.stop(stop), a.close())
+	}()
+	if err := a.start(ctx); err != nil {
+		return err
+	}
+	if f.open {
+		if err := browser.OpenURL(a.server.URL()); err != nil {
+			logger.Warn("open the browser", "error", err, "page", a.server.URL())
+		}
+	}
+	if f.demo {
+		return a.simulate(ctx)
+	}
+	return a.wait(ctx)
+}
+
+// simulate streams the demo's providers until ctx ends.
+func (a *recording) simulate(ctx context.Context) error {
+	settings, err := jetdriveSettings(&a.loaded.Config.Jetdrive)
+	if err != nil {
+		return err
+	}
+	s := simulation{conn: settings.Conn, rate: 20, logger: a.logger}
+	s.faults.Seed = 1
+	failed := make(chan error, 1)
+	go func() {
+		_, err := s.run(ctx)
+		failed <- err
+	}()
+	err = a.wait(ctx)
+	return errors.Join(err, <-failed)
+}
+
+// wait returns when ctx ends, without an error, or the server fails.
+func (a *recording) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.server.Done():
+		return fmt.Errorf("the HTTP server at %s has ended", a.server.URL())
+	}
+}
+
+// explainDir turns an error about the data directory into what to do about it.
+func explainDir(err error, dir string) error {
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("cannot write to the data directory %s: %w; choose another with --data, or mend its permissions", dir, err)
+	default:
+		return err
+	}
+}

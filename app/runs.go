@@ -1,0 +1,286 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"dynotap/run"
+)
+
+// runView is a run as the API gives it.
+type runView struct {
+	ID        string       `json:"id"`
+	Kind      string       `json:"kind"`
+	Source    string       `json:"source"`
+	Name      string       `json:"name"`
+	Notes     string       `json:"notes"`
+	Tags      []string     `json:"tags"`
+	StartedAt *time.Time   `json:"started_at"`
+	EndedAt   *time.Time   `json:"ended_at"`
+	Summary   *run.Summary `json:"summary"`
+}
+
+func newRuns(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "runs",
+		Short: "List, show, edit, export and delete what was recorded",
+		Args:  exactly(0),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newRunsList(p), newRunsShow(p), newRunsEdit(p), newRunsExport(p), newRunsDelete(p))
+	return cmd
+}
+
+// withClient runs a command against the running instance or the directory.
+func withClient(cmd *cobra.Command, o *options, do func(context.Context, *client) error) (err error) {
+	ctx := cmd.Context()
+	c, err := o.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close(ctx)) }()
+	return do(ctx, c)
+}
+
+func newRunsList(p *Program) *cobra.Command {
+	var asJSON bool
+	var kind, text string
+	var limit int
+	cmd := &cobra.Command{Use: "list", Short: "List runs, the newest first", Args: exactly(0)}
+	o := p.options(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.StringVar(&kind, "kind", "", "only `session`, recording, pull or import")
+	f.StringVar(&text, "text", "", "only runs with this `text` in id, name, notes, source or a tag")
+	f.IntVar(&limit, "limit", 100, "at most so many")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return withClient(cmd, o, func(ctx context.Context, c *client) error {
+			query := url.Values{"limit": {strconv.Itoa(limit)}}
+			if kind != "" {
+				query.Set("kind", kind)
+			}
+			if text != "" {
+				query.Set("text", text)
+			}
+			var list struct {
+				Runs  []runView `json:"runs"`
+				Total int       `json:"total"`
+			}
+			raw, err := c.get(ctx, "api/v1/runs", query, &list)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), raw)
+			}
+			return printRuns(cmd.OutOrStdout(), list.Runs, list.Total)
+		})
+	}
+	return cmd
+}
+
+func printRuns(out io.Writer, runs []runView, total int) error {
+	if total == 0 {
+		_, err := fmt.Fprintln(out, "no runs yet: record with dynotap run")
+		return err
+	}
+	rows := make([][]string, 0, len(runs))
+	for _, r := range runs {
+		rows = append(rows, r.row())
+	}
+	err := printTable(out, []string{"id", "kind", "started", "length", "peak", "torque", "samples", "name"}, rows)
+	if err == nil && total > len(runs) {
+		_, err = fmt.Fprintf(out, "%d of %d; see --limit\n", len(runs), total)
+	}
+	return err
+}
+
+func (r *runView) row() []string {
+	started, length := "-", "-"
+	if r.StartedAt != nil {
+		started = localTime(r.StartedAt.UnixMicro())
+	}
+	power, torque, samples := "-", "-", "-"
+	if s := r.Summary; s != nil {
+		length = fmt.Sprintf("%.1f s", float64(s.DurationMS)/1000)
+		power, torque = peak(s.PeakHP, "hp", s.HPPeakRPM), peak(s.PeakTorque, "ft·lb", s.TorquePeakRPM)
+		samples = thousands(s.SampleCount)
+	}
+	return []string{r.ID, r.Kind, started, length, power, torque, samples, r.Name}
+}
+
+// peak prints a value and the rpm it was reached at.
+func peak(value *float64, unit string, rpm *float64) string {
+	if value == nil {
+		return "-"
+	}
+	if rpm == nil {
+		return number(value, 1) + " " + unit
+	}
+	return fmt.Sprintf("%s %s @ %s", number(value, 1), unit, number(rpm, 0))
+}
+
+func newRunsShow(p *Program) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{Use: "show ID", Short: "Show one run with its channels", Args: exactly(1)}
+	o := p.options(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return withClient(cmd, o, func(ctx context.Context, c *client) error {
+			var r runView
+			raw, err := c.get(ctx, runPath(args[0]), nil, &r)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), raw)
+			}
+			return r.print(cmd.OutOrStdout())
+		})
+	}
+	return cmd
+}
+
+func runPath(id string) string { return "api/v1/runs/" + url.PathEscape(id) }
+
+func (r *runView) print(out io.Writer) error {
+	row := r.row()
+	fmt.Fprintf(out, "%s %s\nstarted %s, length %s, %s samples\npeak %s, torque %s\n", r.Kind, r.ID, row[2], row[3], row[6], row[4], row[5])
+	for _, line := range [][2]string{{"name", r.Name}, {"notes", r.Notes}, {"tags", strings.Join(r.Tags, ", ")}} {
+		if line[1] != "" {
+			fmt.Fprintf(out, "%s: %s\n", line[0], line[1])
+		}
+	}
+	if r.Summary == nil {
+		return nil
+	}
+	for _, warning := range r.Summary.Warnings {
+		fmt.Fprintf(out, "warning: %s\n", warning)
+	}
+	rows := make([][]string, 0, len(r.Summary.Channels))
+	for _, c := range r.Summary.Channels {
+		rows = append(rows, []string{
+			c.Device, c.Label, c.Name, string(c.Unit), thousands(c.Samples), number(c.Min, 3), number(c.Max, 3),
+			thousands(c.Suspect), thousands(c.Bad),
+		})
+	}
+	return printTable(out, []string{"device", "channel", "name", "unit", "samples", "min", "max", "suspect", "bad"}, rows)
+}
+
+func newRunsEdit(p *Program) *cobra.Command {
+	var name, notes, tags string
+	cmd := &cobra.Command{Use: "edit ID", Short: "Change a run's name, notes or tags", Args: exactly(1)}
+	o := p.options(cmd)
+	f := cmd.Flags()
+	f.StringVar(&name, "name", "", "the run's name")
+	f.StringVar(&notes, "notes", "", "notes")
+	f.StringVar(&tags, "tags", "", "tags, separated by commas")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		change := map[string]any{}
+		if f.Changed("name") {
+			change["name"] = name
+		}
+		if f.Changed("notes") {
+			change["notes"] = notes
+		}
+		if f.Changed("tags") {
+			change["tags"] = splitTags(tags)
+		}
+		if len(change) == 0 {
+			return usageError{errors.New("nothing to change: give --name, --notes or --tags")}
+		}
+		return withClient(cmd, o, func(ctx context.Context, c *client) error {
+			var r runView
+			if _, err := c.call(ctx, http.MethodPatch, runPath(args[0]), nil, change, &r); err != nil {
+				return err
+			}
+			return r.print(cmd.OutOrStdout())
+		})
+	}
+	return cmd
+}
+
+func splitTags(text string) []string {
+	tags := []string{}
+	for tag := range strings.SplitSeq(text, ",") {
+		if tag = strings.TrimSpace(tag); tag != "" {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
+}
+
+func newRunsDelete(p *Program) *cobra.Command {
+	cmd := &cobra.Command{Use: "delete ID", Short: "Delete a run; its samples stay with their session", Args: exactly(1)}
+	o := p.options(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return withClient(cmd, o, func(ctx context.Context, c *client) error {
+			stream, err := c.do(ctx, http.MethodDelete, runPath(args[0]), nil, nil)
+			if err != nil {
+				return err
+			}
+			defer stream.Close()
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "deleted run %s\n", args[0])
+			return err
+		})
+	}
+	return cmd
+}
+
+func newRunsExport(p *Program) *cobra.Command {
+	var format, out string
+	var wide bool
+	cmd := &cobra.Command{Use: "export ID", Short: "Write a run as CSV, Parquet or JSON lines", Args: exactly(1)}
+	o := p.options(cmd)
+	f := cmd.Flags()
+	f.StringVar(&format, "format", "csv", "csv, parquet or jsonl")
+	f.BoolVar(&wide, "wide", false, "one column a channel instead of one row a sample")
+	f.StringVarP(&out, "output", "o", "", "`file` to write (default: standard output)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return withClient(cmd, o, func(ctx context.Context, c *client) error {
+			query := url.Values{"format": {format}, "wide": {strconv.FormatBool(wide)}}
+			stream, err := c.do(ctx, http.MethodGet, runPath(args[0])+"/export", query, nil)
+			if err != nil {
+				return err
+			}
+			defer stream.Close()
+			if out == "" {
+				_, err := io.Copy(cmd.OutOrStdout(), stream)
+				return err
+			}
+			return writeFile(out, stream)
+		})
+	}
+	return cmd
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(name string, from io.Reader) (err error) {
+	temp, err := os.CreateTemp(filepath.Dir(name), ".dynotap-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(temp.Name()))
+		}
+	}()
+	if _, err := io.Copy(temp, from); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", name, err), temp.Close())
+	}
+	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return os.Rename(temp.Name(), name)
+}

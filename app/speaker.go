@@ -1,0 +1,116 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"dynotap/pipeline"
+	"dynotap/run"
+	"dynotap/source"
+)
+
+// speaker tells the user on the terminal what a recording does, a line an
+// event. The log goes elsewhere.
+type speaker struct {
+	mu    sync.Mutex
+	out   io.Writer
+	pulls map[string]bool // pulls told of, by id
+}
+
+func newSpeaker(out io.Writer) *speaker { return &speaker{out: out, pulls: map[string]bool{}} }
+
+func (s *speaker) line(format string, args ...any) {
+	fmt.Fprintf(s.out, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+}
+
+// hello says where everything is.
+func (s *speaker) hello(a *recording) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cfg := &a.loaded.Config
+	durable := "on disk"
+	if !cfg.Queue.PersistToDisk {
+		durable = "in memory, NOT durable (queue.persist_to_disk is false)"
+	}
+	s.line("dynotap %s, recording into %s, queue %s", a.program.Version, a.dir, durable)
+	s.line("status page and API: %s", a.server.URL())
+	for _, src := range a.cell.sources {
+		if src.enabled {
+			s.line("source %s", src.name)
+		}
+	}
+}
+
+// transition tells of a source's change of state.
+func (s *speaker) transition(t source.Transition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.line("source %s: %s (%s)", t.Source, t.To, t.Reason)
+}
+
+// run tells of a pull or recording once it has ended.
+func (s *speaker) run(r run.Run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Kind == run.KindSession || r.To == nil || r.SampleCount == 0 || s.pulls[r.ID] {
+		return
+	}
+	s.pulls[r.ID] = true
+	s.line("%s: %s, %s, %.1f s", describeRun(&r), peak(r.PeakHP, "hp", r.HPPeakRPM),
+		peak(r.PeakTorque, "ft·lb", r.TorquePeakRPM), float64(r.DurationMS)/1000)
+}
+
+func describeRun(r *run.Run) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return string(r.Kind)
+}
+
+// goodbye says what was done and what is left.
+func (s *speaker) goodbye(a *recording, left pipeline.Left) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	accounts, total := a.pipeline.Ledger.Snapshot()
+	took := time.Duration(a.clock.Micros()-a.startedUS) * time.Microsecond
+	s.line("stopped after %s", took.Round(100*time.Millisecond))
+	for name, c := range accounts {
+		s.line("%s: received %s%s = processed %s + failed %s + dropped %s + queued %s + dead %s + discarded %s", name,
+			thousands(c.Received), recovered(c), thousands(c.Processed), thousands(c.Failed), thousands(c.Dropped),
+			thousands(c.Queued), thousands(c.Dead), thousands(c.Discarded))
+		for _, losses := range []struct {
+			what string
+			by   map[string]int64
+		}{{"failed", c.FailedBy}, {"dropped", c.DroppedBy}} {
+			if len(losses.by) > 0 {
+				s.line("%s: %s by reason: %s", name, losses.what, reasons(losses.by))
+			}
+		}
+	}
+	if len(accounts) == 0 {
+		s.line("no samples came: is JETDRIVE switched on in Power Core, and is this the right interface? See dynotap discover")
+	}
+	if left.Items > 0 {
+		s.line("%s with %s samples left in the queue: the next start delivers them", plural(left.Items, "batch"), thousands(total.Queued))
+	}
+}
+
+func recovered(a pipeline.Account) string {
+	if a.Recovered == 0 {
+		return ""
+	}
+	return " + recovered " + thousands(a.Recovered)
+}
+
+func reasons(by map[string]int64) string {
+	parts := make([]string, 0, len(by))
+	for _, reason := range slices.Sorted(maps.Keys(by)) {
+		parts = append(parts, fmt.Sprintf("%s %s", reason, thousands(by[reason])))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,129 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"dynotap/pipeline"
+	"dynotap/queue"
+	"dynotap/server"
+)
+
+// statusReport is what `status --json` prints: the answers of the API, as they
+// came.
+type statusReport struct {
+	Address string          `json:"address"`
+	Ready   json.RawMessage `json:"ready"`
+	Stats   json.RawMessage `json:"stats"`
+	Queue   json.RawMessage `json:"queue"`
+	Sources json.RawMessage `json:"sources"`
+}
+
+// statusView is the part of it that people read.
+type statusView struct {
+	ready struct {
+		Ready bool `json:"ready"`
+		server.Readiness
+	}
+	stats struct {
+		Sources map[string]pipeline.Account `json:"sources"`
+	}
+	queue   queue.Stats
+	sources struct {
+		Sources []sourceView `json:"sources"`
+	}
+}
+
+type sourceView struct {
+	Name    string `json:"name"`
+	Enabled bool   `json:"enabled"`
+	Health  struct {
+		Healthy bool     `json:"healthy"`
+		State   string   `json:"state"`
+		Reasons []string `json:"reasons"`
+	} `json:"health"`
+	Stats struct {
+		Rate    float64 `json:"samples_per_second"`
+		Latency float64 `json:"avg_latency_ms"`
+	} `json:"stats"`
+}
+
+func newStatus(p *Program) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "What the running dynotap is doing: sources, queue, where every sample is", Args: exactly(0),
+	}
+	o := p.options(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := o.connectRunning()
+		if err != nil {
+			return err
+		}
+		report, view, err := askStatus(cmd.Context(), c)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(cmd.OutOrStdout(), report)
+		}
+		return view.print(cmd.OutOrStdout(), report.Address)
+	}
+	return cmd
+}
+
+func askStatus(ctx context.Context, c *client) (report statusReport, view statusView, err error) {
+	report.Address = c.base
+	for _, part := range []struct {
+		path string
+		raw  *json.RawMessage
+		into any
+	}{
+		{"readyz", &report.Ready, &view.ready},
+		{"api/v1/stats", &report.Stats, &view.stats},
+		{"api/v1/queue", &report.Queue, &view.queue},
+		{"api/v1/sources", &report.Sources, &view.sources},
+	} {
+		if *part.raw, err = c.get(ctx, part.path, nil, part.into); err != nil {
+			return report, view, err
+		}
+	}
+	return report, view, nil
+}
+
+func (v *statusView) print(out io.Writer, address string) error {
+	state := "accepting samples"
+	if !v.ready.Ready {
+		state = "NOT accepting samples: " + strings.Join(v.ready.Reasons, "; ")
+	}
+	fmt.Fprintf(out, "dynotap at %s: %s\n", address, state)
+	for _, note := range v.ready.Notes {
+		fmt.Fprintf(out, "note: %s\n", note)
+	}
+	fmt.Fprintf(out, "queue: %d of %d batches, most %d, dropped %.2f %%, dead letters %d\n",
+		v.queue.CurrentSize, v.queue.MaxSize, v.queue.HighWatermark, v.queue.DropRate, v.queue.DeadLetters)
+	rows := make([][]string, 0, len(v.sources.Sources))
+	for _, s := range v.sources.Sources {
+		a := v.stats.Sources[s.Name]
+		health := "healthy"
+		if !s.Health.Healthy {
+			health = strings.Join(s.Health.Reasons, "; ")
+		}
+		if !s.Enabled {
+			health = "not enabled"
+		}
+		rows = append(rows, []string{
+			s.Name, s.Health.State, fmt.Sprintf("%.0f", s.Stats.Rate), fmt.Sprintf("%.1f ms", s.Stats.Latency),
+			thousands(a.Received), thousands(a.Processed), thousands(a.Failed), thousands(a.Dropped),
+			thousands(a.Queued), thousands(a.Dead), health,
+		})
+	}
+	return printTable(out, []string{
+		"source", "state", "samples/s", "latency", "received", "processed", "failed", "dropped", "queued", "dead", "health",
+	}, rows)
+}

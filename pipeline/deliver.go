@@ -1,0 +1,41 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"dynotap/queue"
+	"dynotap/sample"
+	"dynotap/store"
+)
+
+// sets gives stored channel sets.
+type sets interface {
+	Set(ctx context.Context, id sample.SetID) (*sample.ChannelSet, error)
+}
+
+// deliver is the queue's processor: each item becomes a live chunk in the
+// transaction that removes it from the queue. What cannot be decoded is
+// rejected for good; what misses its channel set is tried again.
+func deliver(from sets) queue.Processor {
+	return func(ctx context.Context, items []queue.Item) []queue.Result {
+		results := make([]queue.Result, len(items))
+		var b sample.Batch
+		for i := range items {
+			results[i] = deliverOne(ctx, from, &items[i], &b)
+		}
+		return results
+	}
+}
+
+func deliverOne(ctx context.Context, from sets, item *queue.Item, b *sample.Batch) queue.Result {
+	err := sample.DecodeBatch(item.Payload, func(id sample.SetID) (*sample.ChannelSet, error) { return from.Set(ctx, id) }, b)
+	switch {
+	case errors.Is(err, sample.ErrEncoding):
+		return queue.Result{Kind: queue.Rejected, Reason: fmt.Sprintf("undecodable: %v", err)}
+	case err != nil:
+		return queue.Result{Kind: queue.Retry, Err: err}
+	}
+	return queue.Result{Kind: queue.Done, Effect: store.ChunkEffect(store.NewChunk(b, item.Payload))}
+}

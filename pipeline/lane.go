@@ -1,0 +1,87 @@
+package pipeline
+
+import (
+	"sync/atomic"
+
+	"dynotap/sample"
+	"dynotap/validate"
+)
+
+// prepared is a channel set made ready: resolved, its ranges compiled, its
+// critical channels marked.
+type prepared struct {
+	set      *sample.ChannelSet
+	plan     *validate.Plan
+	critical []bool // by channel index; nil where no channel is critical
+}
+
+// maxPrepared bounds the sets a lane remembers: a source has one per provider
+// and a new one at each change of a list.
+const maxPrepared = 256
+
+// lane is one source's way into the pipeline. Its source calls it from one
+// goroutine.
+type lane struct {
+	name     string
+	settings validate.Settings
+	ready    map[*sample.ChannelSet]*prepared
+	warnings *validate.WarningLog
+	failed   map[string]int64
+	payload  []byte
+	urgent   []sample.Sample
+
+	batches, waited atomic.Int64 // accepted, and their latencies together in µs
+}
+
+// prepare resolves a set that a source uses for the first time.
+func (in *Intake) prepare(l *lane, set *sample.ChannelSet) *prepared {
+	resolved := in.resolver.ResolveSet(set)
+	p := &prepared{set: resolved, plan: validate.Compile(resolved, l.settings, in.ranges)}
+	for i, c := range resolved.Channels() {
+		if in.critical[c.Name] || in.critical[c.Label] || in.critical[c.Address()] {
+			if p.critical == nil {
+				p.critical = make([]bool, resolved.Len())
+			}
+			p.critical[i] = true
+		}
+	}
+	if len(l.ready) >= maxPrepared {
+		clear(l.ready)
+	}
+	return p
+}
+
+// split moves the samples of critical channels out of samples, in order, so
+// that they travel as a batch of their own (DESIGN decision 3).
+func (l *lane) split(p *prepared, samples []sample.Sample) (rest, urgent []sample.Sample) {
+	if p.critical == nil {
+		return samples, nil
+	}
+	l.urgent = l.urgent[:0]
+	rest = samples[:0]
+	for _, s := range samples {
+		if p.critical[s.Channel] {
+			l.urgent = append(l.urgent, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	return rest, l.urgent
+}
+
+// check judges samples in place and gives those that are kept; failed then
+// holds the rejected ones by reason.
+func (l *lane) check(p *prepared, samples []sample.Sample) []sample.Sample {
+	var found validate.Counts
+	kept := p.plan.Check(samples, &found)
+	clear(l.failed)
+	if found.Failed() > 0 {
+		for reason, n := range found.Rejected {
+			if n > 0 {
+				l.failed[validate.Reason(reason).String()] += int64(n)
+			}
+		}
+	}
+	l.warnings.Report(p.set, &found)
+	return kept
+}
