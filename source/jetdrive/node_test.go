@@ -150,22 +150,30 @@ func TestNodeGivesUpAnIDThatAnotherUses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := new(bus)
 		// Both ask at the same moment, so neither is answered.
-		a := network.station(t, NodeSettings{HostID: 0x1234, Ping: true})
-		b := network.station(t, NodeSettings{HostID: 0x1234, Ping: true})
-		time.Sleep(5 * claimWait)
+		a := network.station(t, NodeSettings{HostID: 0x1234})
+		b := network.station(t, NodeSettings{HostID: 0x1234})
+		time.Sleep(2 * claimWait)
 		synctest.Wait()
-		idA, idB := a.node.Host(), b.node.Host()
-		if idA == idB || idA == 0 || idB == 0 || idA == 0x1234 && idB == 0x1234 {
-			t.Errorf("host ids %#x and %#x", idA, idB)
+		if a.node.Host() != 0x1234 || b.node.Host() != 0x1234 {
+			t.Fatalf("host ids %#x and %#x", a.node.Host(), b.node.Host())
 		}
-		if a.node.Collisions()+b.node.Collisions() == 0 {
-			t.Error("no collision noticed")
+		say := func() {
+			if err := a.node.Send(klhdv.KeyRequestChannelInfo, klhdv.AllHosts, nil); err != nil {
+				t.Error(err)
+			}
 		}
-		before := a.node.Collisions()
-		time.Sleep(10 * time.Second)
+		say()
 		synctest.Wait()
-		if a.node.Host() != idA || a.node.Collisions() != before {
-			t.Errorf("its own echoes count as collisions: id %#x then %#x, %d", idA, a.node.Host(), a.node.Collisions())
+		if b.node.Host() != 0 || b.node.Collisions() != 1 {
+			t.Errorf("host id %#x, %d collisions after another spoke under it", b.node.Host(), b.node.Collisions())
+		}
+		for range 300 { // its own echoes are none, the numbers come round
+			say()
+		}
+		time.Sleep(3 * claimWait)
+		synctest.Wait()
+		if id := b.node.Host(); id == 0 || id == 0x1234 || a.node.Host() != 0x1234 || a.node.Collisions() != 0 {
+			t.Errorf("host ids %#x and %#x, %d collisions", a.node.Host(), id, a.node.Collisions())
 		}
 		a.end(t)
 		b.end(t)
@@ -208,8 +216,9 @@ func TestNodesPingEachOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		network := new(bus)
-		a := network.station(t, NodeSettings{Ping: true})
 		b := network.station(t, NodeSettings{Stamp: func() uint32 { return 4_000_000 }})
+		time.Sleep(2 * claimWait)
+		a := network.station(t, NodeSettings{Ping: true})
 		time.Sleep(4500 * time.Millisecond)
 		synctest.Wait()
 		remote := a.registry.hosts[b.node.Host()]
@@ -225,9 +234,9 @@ func TestNodesPingEachOther(t *testing.T) {
 				t.Errorf("ping %+v", f)
 			}
 		}
-		// 4 rounds of pings after the claim; b does not ping but for its claim.
-		if n := len(network.frames(klhdv.KeyPong)); n != 4 {
-			t.Errorf("%d pongs, want 4", n)
+		// One for the claim, to nobody, and one for each of four pings.
+		if n := len(network.frames(klhdv.KeyPong)); n != 5 {
+			t.Errorf("%d pongs, want 5", n)
 		}
 		a.end(t)
 		b.end(t)
