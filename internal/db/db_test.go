@@ -212,6 +212,51 @@ func TestContextBoundsOnlyTheWaiting(t *testing.T) {
 	}
 }
 
+// TestLostTransactionIsNoSuccess: a job that takes the whole transaction with
+// it takes the successes before it, too, and spares those after it.
+func TestLostTransactionIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	d := open(t, t.TempDir(), db.Options{})
+	started, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = d.Write(context.Background(), func(*db.Tx) error {
+			close(started)
+			<-release
+			return nil
+		})
+	})
+	<-started
+	outcome := make([]error, 20)
+	for i := range outcome {
+		wg.Go(func() {
+			outcome[i] = d.Write(context.Background(), func(tx *db.Tx) error {
+				if err := put(fmt.Sprintf("%02d", i), i)(tx); err != nil || i%7 != 3 {
+					return err
+				}
+				return errors.Join(tx.Exec(`ROLLBACK`), errors.New("lost"))
+			})
+		})
+	}
+	close(release)
+	wg.Wait()
+	var want []string
+	for i, err := range outcome {
+		if err == nil {
+			want = append(want, fmt.Sprintf("%02d", i))
+		}
+		if err == nil && i%7 == 3 {
+			t.Errorf("job %d succeeded", i)
+		}
+	}
+	if got := keys(t, d); got != strings.Join(want, " ") {
+		t.Errorf("keys %q, told %q", got, want)
+	}
+	if err := d.Write(t.Context(), put("later", 1)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReadSeesOneSnapshot(t *testing.T) {
 	t.Parallel()
 	d := open(t, t.TempDir(), db.Options{})

@@ -64,9 +64,9 @@ func testDeadlinePeekClear(b *bench) {
 	s := settings()
 	s.RetryInitial, s.RetryMax = time.Hour, time.Hour
 	q := b.open(t, s)
+	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
 	defer cancel()
-	start := time.Now()
 	if items, err := q.Dequeue(ctx, 1); err != nil || len(items) != 0 || time.Since(start) < 30*time.Millisecond {
 		t.Errorf("empty queue gave %v, %v after %v", items, err, time.Since(start))
 	}
@@ -181,6 +181,31 @@ func testEffects(b *bench) {
 	settle(t, q, again, queue.Result{Effect: func(tx *db.Tx) error {
 		return tx.Exec(`UPDATE meta SET value = 2 WHERE key = 'effect a'`)
 	}})
+	expectEmpty(t, q)
+}
+
+func testEffectDisk(b *bench) {
+	t := b.t
+	q := b.open(t, settings())
+	put(t, q, sample.Normal, "a", "b")
+	items := lease(t, q, 2)
+	full := true
+	results := slices.Repeat([]queue.Result{{Effect: func(*db.Tx) error {
+		if full {
+			return fmt.Errorf("insert: %w", db.ErrDiskFull)
+		}
+		return nil
+	}}}, 2)
+	if err := q.Settle(ctxOf(t), items, slices.Clone(results)); !errors.Is(err, db.ErrDiskFull) {
+		t.Errorf("settled with %v", err)
+	}
+	if st := q.Stats(); st.Leased != 2 || st.TotalRetried != 0 || st.TotalProcessed != 0 {
+		t.Errorf("stats %+v", st)
+	}
+	full = false
+	if err := q.Settle(ctxOf(t), items, results); err != nil {
+		t.Error(err)
+	}
 	expectEmpty(t, q)
 }
 

@@ -60,6 +60,7 @@ func Run(t *testing.T, medium func(tb testing.TB) Medium) {
 		{"Q8_BackoffAndPlace", testBackoff},
 		{"Q8_PanicIsOneItemsError", testPanic},
 		{"Q8_EffectsFailAlone", testEffects},
+		{"Q8_TheDisksFaultIsNoItemsFault", testEffectDisk},
 		{"Q9_RetryNeverDiesOfAFullQueue", testRetryFull},
 		{"Q10_ListAndGet", testDeadList},
 		{"Q10_ReviveAndForget", testRevive},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -215,7 +216,23 @@ func outcome(name string) queue.Result {
 	}}
 }
 
+// lines passes on what is logged.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	select {
+	case l <- string(p):
+	default:
+	}
+	return len(p), nil
+}
+
 func open(t *testing.T, dir, vfs string, s queue.Settings) (*db.DB, *queue.Queue) {
+	t.Helper()
+	return openLogged(t, dir, vfs, s, io.Discard)
+}
+
+func openLogged(t *testing.T, dir, vfs string, s queue.Settings, log io.Writer) (*db.DB, *queue.Queue) {
 	t.Helper()
 	d, err := db.Open(t.Context(), dir, db.Options{Fsync: true, VFS: vfs})
 	if err != nil {
@@ -226,7 +243,7 @@ func open(t *testing.T, dir, vfs string, s queue.Settings) (*db.DB, *queue.Queue
 			t.Error(err)
 		}
 	})
-	q, err := queue.New(sqlite.New(d), s, queue.Options{})
+	q, err := queue.New(sqlite.New(d), s, queue.Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +255,8 @@ func TestQ13FullDiskFailsEnqueueAndHoldsSettle(t *testing.T) {
 	faults := dbtest.NewFaults(t)
 	settings := queue.Defaults()
 	settings.MaxRetries = 0
-	_, q := open(t, t.TempDir(), faults.Name, settings)
+	log := make(lines, 10)
+	_, q := openLogged(t, t.TempDir(), faults.Name, settings, log)
 	put := func(name string) error {
 		_, err := q.Enqueue(t.Context(), queue.Item{Source: "s", Priority: sample.High, Payload: []byte(name)})
 		return err
@@ -262,6 +280,9 @@ func TestQ13FullDiskFailsEnqueueAndHoldsSettle(t *testing.T) {
 	}
 	if got := <-calls; got != "before" {
 		t.Errorf("processed %q", got)
+	}
+	if line := <-log; !strings.Contains(line, "settle") || !strings.Contains(line, "disk is full") {
+		t.Errorf("logged %q", line)
 	}
 	if st := q.Stats(); st.CurrentSize != 1 || st.TotalProcessed != 0 || st.DeadLetters != 0 {
 		t.Errorf("stats %+v", st)
