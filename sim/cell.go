@@ -28,8 +28,8 @@ const (
 	openTime  = 0.25 // s
 	closeTime = 0.12 // s
 	step      = 0.001
-	lead      = 3.0 // s of cruising before the throttle opens
-	settle    = 2.0 // s of cruising after which nothing of the pull is left
+	lead      = 4.0 // s of cruising before the throttle opens
+	settle    = 1.5 // s of cruising after which nothing of the pull is left
 )
 
 // DefaultPullEvery is the time from one pull to the next.

@@ -123,7 +123,7 @@ func TestPullsRepeatAndRiseSteadily(t *testing.T) {
 		t.Fatalf("%d pulls in five minutes", len(pulls))
 	}
 	for i, p := range pulls {
-		if p.Start != time.Duration(i)*30*time.Second+3*time.Second {
+		if p.Start != time.Duration(i)*30*time.Second+4*time.Second {
 			t.Errorf("pull %d starts at %v", i, p.Start)
 		}
 		if length := p.End - p.Start; length < 6*time.Second || length > 9*time.Second {
