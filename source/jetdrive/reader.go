@@ -136,9 +136,6 @@ func (r *Reader) BytesReceived() int64 { return int64(r.conn.Counters().Bytes) }
 func (r *Reader) Close() error {
 	err := r.presence.Stop(context.Background())
 	r.linger.Stop()
-	r.receiver.mu.Lock()
-	r.receiver.node = nil
-	r.receiver.mu.Unlock()
 	if closeErr := r.conn.Close(); err == nil {
 		err = closeErr
 	}

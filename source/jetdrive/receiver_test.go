@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -541,6 +542,60 @@ func TestLoggingIsFollowed(t *testing.T) {
 	}
 	if l := e.providers(e.now)[0].Logging; l == nil || l.Started {
 		t.Errorf("status %+v", l)
+	}
+}
+
+// A batch never spans two channel sets, however the messages come together.
+func TestABatchEndsWhereTheChannelSetChanges(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		second func(s *speaker) []byte
+		want   []string
+	}{
+		{"unchanged", func(s *speaker) []byte { return s.valuesFrame(1) }, []string{"Power Power"}},
+		{"a new channel", func(s *speaker) []byte { return s.valuesFrame(1, 9) }, []string{"Power", "Power chan_9"}},
+		{"a new name", func(s *speaker) []byte {
+			s.handle(s.infoFrame("Dyno", channel(1, "Torque", 5)), netip.AddrPort{}, s.now)
+			return s.valuesFrame(1)
+		}, []string{"Power", "Torque"}},
+		{"a better clock", func(s *speaker) []byte {
+			s.pass(2_000)
+			return s.valuesFrame(1)
+		}, []string{"Power", "Power"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEar(t, nil, nil)
+			s := e.speaker(7)
+			s.info("Dyno", channel(1, "Power", kW))
+			e.handle(s.valuesFrame(1), netip.AddrPort{}, e.now)
+			e.handle(test.second(s), netip.AddrPort{}, e.now)
+			var got []string
+			for b := e.take(); b != nil; b = e.take() {
+				labels := make([]string, len(b.Samples))
+				for i, sample := range b.Samples {
+					labels[i] = b.Set.Channels()[sample.Channel].Label
+				}
+				got = append(got, strings.Join(labels, " "))
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("batches %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAnEqualChannelSetIsTheSame(t *testing.T) {
+	t.Parallel()
+	e := newEar(t, nil, nil)
+	s := e.speaker(7)
+	s.values(1)
+	e.registry.providers[0].channels.changed = true
+	s.values(1)
+	if e.batches[0].Set != e.batches[1].Set {
+		t.Error("an equal list came as another channel set")
 	}
 }
 
