@@ -24,7 +24,7 @@ type Queue struct {
 
 	wake    chan struct{} // a token for one waiter: something may be ready
 	loading sync.Mutex    // held around Fetch of waiting items, and what must not race with it
-	burials sync.Mutex    // held around every change of dead letters but new ones
+	burials sync.Mutex    // held around every change of dead letters until it has been told
 	service startstop.Service
 	abort   context.CancelFunc // ends the processors' context
 

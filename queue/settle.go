@@ -60,21 +60,34 @@ func (q *Queue) settle(ctx context.Context, entries []*entry, results []Result) 
 	}
 	now := q.now()
 	changes := make([]Change, len(entries))
+	buries := false
 	for i, e := range entries {
 		changes[i] = q.change(e, &results[i], now)
+		buries = buries || changes[i].Op == Bury
 	}
-	var err error
-	if q.effects != nil {
-		err = q.effects.ApplyEffects(ctx, changes)
-	} else {
-		err = q.driver.Apply(ctx, changes)
-	}
-	if err != nil {
+	if err := q.carryOut(ctx, entries, changes, buries, now); err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
-	q.finish(entries, changes, now)
 	q.tryAgain(ctx, entries, changes)
 	q.trimIfNeeded(ctx)
+	return nil
+}
+
+// carryOut makes changes durable and then visible. A new dead letter is not
+// revived or deleted before it has been told of.
+func (q *Queue) carryOut(ctx context.Context, entries []*entry, changes []Change, buries bool, now time.Time) error {
+	if buries {
+		q.burials.Lock()
+		defer q.burials.Unlock()
+	}
+	apply := q.driver.Apply
+	if q.effects != nil {
+		apply = q.effects.ApplyEffects
+	}
+	if err := apply(ctx, changes); err != nil {
+		return err
+	}
+	q.finish(entries, changes, now)
 	return nil
 }
 
