@@ -1,6 +1,7 @@
 package app
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,8 +10,12 @@ import (
 )
 
 // TestMain makes this test binary answer to the name dynotap, so that scripts
-// and end-to-end tests run the real program.
+// and end-to-end tests run the real program. Those wait for other programs most
+// of the time, so many of them run side by side whatever the number of cores.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"dynotap": func() {
 			os.Exit(Main(os.Args[1:], Program{
