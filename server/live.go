@@ -60,15 +60,15 @@ func (s *Server) registerLive() {
 	huma.Register(s.api, op, s.live)
 }
 
-func (s *Server) live(_ context.Context, in *struct {
+func (s *Server) live(ctx context.Context, in *struct {
 	Last string `header:"Last-Event-ID" doc:"The id of the last window that was seen."`
 }) (*huma.StreamResponse, error) {
-	return &huma.StreamResponse{Body: func(hc huma.Context) {
+	return &huma.StreamResponse{Body: func(hc huma.Context) { //nolint:contextcheck // hc's context is ctx, which it uses
 		_, w := humago.Unwrap(hc)
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("X-Accel-Buffering", "no")
 		w.WriteHeader(http.StatusOK)
-		ctx, cancel := context.WithCancel(hc.Context())
+		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		stopped := s.stopped()
 		go func() {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -95,7 +94,7 @@ func runOf(r *store.Run) runBody {
 		out.Tags = []string{}
 	}
 	if len(r.Summary) > 0 {
-		out.Summary = json.RawMessage(r.Summary)
+		out.Summary = r.Summary
 	}
 	return out
 }

@@ -112,13 +112,13 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*huma.StreamRespo
 		return nil, s.problem(err)
 	}
 	format := ExportFormat{Format: in.Format, Wide: in.Wide, RateHz: in.Rate}
-	return &huma.StreamResponse{Body: func(hc huma.Context) {
+	return &huma.StreamResponse{Body: func(hc huma.Context) { //nolint:contextcheck // hc's context is ctx, which it uses
 		_, w := humago.Unwrap(hc)
 		out := &fileWriter{w: w, control: http.NewResponseController(w), header: func() {
 			w.Header().Set("Content-Type", exportNames[in.Format])
 			w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": fileName(&run, in.Format)}))
 		}}
-		err := s.opts.Samples.Export(hc.Context(), in.ID, format, out)
+		err := s.opts.Samples.Export(ctx, in.ID, format, out)
 		switch {
 		case err == nil && !out.begun:
 			out.begin()

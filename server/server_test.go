@@ -135,15 +135,15 @@ func (c *cell) DeadLetter(_ context.Context, id queue.ID) (queue.DeadLetter, err
 	return c.dead[0], nil
 }
 
-func (c *cell) known(verb string, id queue.ID) error {
-	if _, err := c.DeadLetter(context.Background(), id); err != nil {
+func (c *cell) known(ctx context.Context, verb string, id queue.ID) error {
+	if _, err := c.DeadLetter(ctx, id); err != nil {
 		return err
 	}
 	return c.note("%s %v", verb, id)
 }
 
-func (c *cell) Revive(_ context.Context, id queue.ID) error { return c.known("revive", id) }
-func (c *cell) Forget(_ context.Context, id queue.ID) error { return c.known("forget", id) }
+func (c *cell) Revive(ctx context.Context, id queue.ID) error { return c.known(ctx, "revive", id) }
+func (c *cell) Forget(ctx context.Context, id queue.ID) error { return c.known(ctx, "forget", id) }
 
 func (c *cell) ReviveAll(_ context.Context, f queue.Filter) (int, error) {
 	c.filter = f

@@ -174,7 +174,7 @@ func (v *view) queue(s queue.Stats) {
 		dead = "bad"
 	}
 	v.Queue = []fact{
-		{fmt.Sprintf("waiting, of at most %s", count(int64(s.MaxSize))), count(int64(s.CurrentSize)), class},
+		{"waiting, of at most " + count(int64(s.MaxSize)), count(int64(s.CurrentSize)), class},
 		{"most at once", count(int64(s.HighWatermark)), ""},
 		{"batches stored per second", number(s.Rate), ""},
 		{"latency, 99 of 100 under", fmt.Sprintf("%.1f ms", s.Latency.P99*1000), ""},
