@@ -3,6 +3,8 @@ package jetdrive
 import (
 	"strings"
 	"testing"
+
+	"dynotap/source/jetdrive/klhdv"
 )
 
 func TestLateNameChangesTheLabelNotTheKey(t *testing.T) {
