@@ -60,7 +60,7 @@ type Batch struct {
 	Capture  string // id of the capture that owns the samples
 	Set      *ChannelSet
 	Priority Priority
-	Received int64 // arrival of the last contained packet, µs since the epoch
+	Received int64 // arrival of the oldest contained packet, µs since the epoch
 	Clock    Clock
 	Samples  []Sample
 }

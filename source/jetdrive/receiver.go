@@ -248,7 +248,10 @@ func (r *receiver) onValues(h *host, value []byte, o order, arrival int64, seen 
 	if p.channels.changed {
 		b = r.renew(p, before)
 	}
-	b.Clock, b.Received = quality, arrival
+	b.Clock = quality
+	if b.Received == 0 {
+		b.Received = arrival
+	}
 	if p.channels.unlisted > 0 {
 		r.ask(h, arrival)
 	}
