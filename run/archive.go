@@ -95,6 +95,6 @@ func stateEffect(name string, state []byte) db.Effect {
 				ON CONFLICT DO UPDATE SET value = excluded.value`, name, state)
 		}
 		return tx.Exec(`DELETE FROM meta WHERE key = ? OR key LIKE '`+follower+`/%'
-			AND substr(key, `+fmt.Sprint(len(follower)+2)+`) NOT IN (SELECT id FROM captures)`, name)
+			AND substr(key, instr(key, '/') + 1) NOT IN (SELECT id FROM captures)`, name)
 	}
 }

@@ -145,21 +145,23 @@ func TestPullsOfTheSimulatedCell(t *testing.T) {
 	}
 }
 
+// shuffle delays every reading by up to within µs.
+func shuffle(r *rand.Rand, in []reading, within int64) []reading {
+	keys := make(map[int]int64, len(in))
+	index := make([]int, len(in))
+	for i := range in {
+		index[i], keys[i] = i, in[i].t+r.Int64N(within)
+	}
+	slices.SortStableFunc(index, func(a, b int) int { return cmp.Compare(keys[a], keys[b]) })
+	out := make([]reading, len(in))
+	for i, k := range index {
+		out[i] = in[k]
+	}
+	return out
+}
+
 func TestPullsSurviveTheNetwork(t *testing.T) {
 	t.Parallel()
-	shuffle := func(r *rand.Rand, in []reading, within int64) []reading {
-		keys := make(map[int]int64, len(in))
-		index := make([]int, len(in))
-		for i := range in {
-			index[i], keys[i] = i, in[i].t+r.Int64N(within)
-		}
-		slices.SortStableFunc(index, func(a, b int) int { return cmp.Compare(keys[a], keys[b]) })
-		out := make([]reading, len(in))
-		for i, k := range index {
-			out[i] = in[k]
-		}
-		return out
-	}
 	cases := map[string]func(r *rand.Rand, in []reading) []reading{
 		"shuffled within 200 ms": func(r *rand.Rand, in []reading) []reading { return shuffle(r, in, 200_000) },
 		"duplicates": func(r *rand.Rand, in []reading) (out []reading) {
@@ -296,13 +298,15 @@ func TestWhatIsAPullAndWhatIsNot(t *testing.T) {
 		{"the dyno counts, not the device with more samples", 20, []instrument{
 			{at("dyno", channel.RPM), 20, full}, {at("dyno", channel.Horsepower), 20, load}, {drum, 20, load},
 			{at("guess", channel.Horsepower), 50, line([2]float64{0, 0})}, {at("guess", channel.RPM), 50, idle}}, []float64{3}},
-		{"power falls out for half a second", 20, []instrument{{at("dyno", channel.RPM), 20, full},
+		{"power falls out for a quarter of a second", 20, []instrument{{at("dyno", channel.RPM), 20, full},
 			{at("dyno", channel.Horsepower), 20, func(s float64) float64 {
-				if s > 5 && s < 5.15 {
+				if s > 5 && s < 5.25 {
 					return 0
 				}
 				return load(s)
 			}}}, []float64{3}},
+		{"hardly faster", 20, []instrument{{at("dyno", channel.RPM), 20, line([2]float64{0, 2500}, [2]float64{3, 2500}, [2]float64{6, 3200}, [2]float64{9, 2500})},
+			{at("dyno", channel.Horsepower), 20, load}}, nil},
 		{"negative power only", 20, []instrument{{at("dyno", channel.RPM), 20, full},
 			{at("dyno", channel.Horsepower), 20, line([2]float64{0, -20})}}, nil},
 	}
@@ -319,6 +323,87 @@ func TestWhatIsAPullAndWhatIsNot(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWhereAPullEnds(t *testing.T) {
+	t.Parallel()
+	cases := map[string][2]func(float64) float64{
+		"at the limiter, throttle open": {
+			line([2]float64{0, 2500}, [2]float64{3, 2500}, [2]float64{9, 6000}, [2]float64{20, 6000}, [2]float64{22, 2500}),
+			line([2]float64{0, 0}, [2]float64{3, 0}, [2]float64{3.2, 40}, [2]float64{9, 90}, [2]float64{20, 60}, [2]float64{20.2, 0})},
+		"throttle nearly closed, rpm still creeping up": {
+			line([2]float64{0, 2500}, [2]float64{3, 2500}, [2]float64{9, 6000}, [2]float64{15, 6500}, [2]float64{22, 2500}),
+			line([2]float64{0, 0}, [2]float64{3, 0}, [2]float64{3.2, 40}, [2]float64{9, 90}, [2]float64{9.1, 9}, [2]float64{20, 9})},
+		"rpm falls under load": {
+			line([2]float64{0, 2500}, [2]float64{3, 2500}, [2]float64{9, 6000}, [2]float64{20, 2500}),
+			line([2]float64{0, 0}, [2]float64{3, 0}, [2]float64{3.2, 40}, [2]float64{9, 90}, [2]float64{20, 60})},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := NewDetector(PullSettings{})
+			var found []Pull
+			for _, r := range play(22, instrument{at("dyno", channel.RPM), 20, c[0]}, instrument{at("dyno", channel.Horsepower), 20, c[1]}) {
+				d.Feed(r.in, r.t, r.v, sample.Good)
+				for _, p := range d.Take() {
+					if found = append(found, p); r.t-p.End > 2*second {
+						t.Errorf("found %d µs after its end", r.t-p.End)
+					}
+				}
+			}
+			if len(found) != 1 || math.Abs(float64(found[0].End-epoch)/1e6-9) > 0.2 || found[0].Cut {
+				t.Errorf("pulls %v, want one until 9 s", listed(found))
+			}
+		})
+	}
+}
+
+func TestOrderWithinHalfASecondChangesNothing(t *testing.T) {
+	t.Parallel()
+	readings, _ := simulated(t, 3, 20, 65)
+	want := detect(readings)
+	for seed := range uint64(4) {
+		d := NewDetector(PullSettings{})
+		d.Advance(epoch - second)
+		feed(d, shuffle(rand.New(rand.NewPCG(seed, 1)), readings, 400_000))
+		d.Flush()
+		if found := d.Take(); !slices.Equal(found, want) || d.Late != 0 {
+			t.Errorf("seed %d: %v, %d late; want %v", seed, listed(found), d.Late, listed(want))
+		}
+	}
+}
+
+func TestRPMIsThatOfTheDeviceWithThePower(t *testing.T) {
+	t.Parallel()
+	rise := line([2]float64{0, 2500}, [2]float64{3, 2500}, [2]float64{9, 6000}, [2]float64{10, 3000})
+	load := line([2]float64{0, 0}, [2]float64{3, 0}, [2]float64{3.2, 40}, [2]float64{9, 90}, [2]float64{9.2, 0})
+	found := detect(play(15, instrument{at("ecu", channel.RPM), 50, rise}, instrument{at("weak", channel.RPM), 5, rise},
+		instrument{at("weak", channel.Horsepower), 5, load}))
+	if len(found) != 1 || found[0].Device != "weak" {
+		t.Errorf("pulls %+v", found)
+	}
+}
+
+func TestPullsDoNotOverlapWhenTheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	readings, _ := simulated(t, 1, 20, 50)
+	d := NewDetector(PullSettings{})
+	feed(d, readings)
+	back := slices.Clone(readings) // the same hour once more, six seconds off
+	for i := range back {
+		back[i].t -= 6 * second
+	}
+	feed(d, back)
+	d.Flush()
+	found := d.Take()
+	if len(found) < 2 {
+		t.Fatalf("%d pulls", len(found))
+	}
+	for i := 1; i < len(found); i++ {
+		if found[i].Start <= found[i-1].End {
+			t.Errorf("pulls overlap: %v", listed(found))
+		}
 	}
 }
 

@@ -77,7 +77,7 @@ type Reader interface {
 // give the same summary. Memory is bounded. Samples that cannot be read give a
 // warning.
 func Summarise(ctx context.Context, r Reader, capture string, from, to int64) (Summary, error) {
-	g := gathering{reader: r, capture: capture}
+	g := gathering{reader: r, capture: capture, memory: memorySamples}
 	points, err := g.gather(ctx, from, to)
 	if err != nil {
 		return Summary{}, err
@@ -90,6 +90,7 @@ type gathering struct {
 	tally   tally
 	reader  Reader
 	capture string
+	memory  int // memorySamples
 	damaged bool
 }
 
@@ -119,7 +120,7 @@ func (g *gathering) gather(ctx context.Context, from, to int64) (distinctTimes i
 		g.tally.addPoints(c, points)
 		for i := range points {
 			minutes[minuteOf(points[i].Time)]++
-			if len(seen.seen) < memorySamples {
+			if len(seen.seen) < g.memory {
 				seen.add(points[i].Time)
 			}
 		}
@@ -127,10 +128,10 @@ func (g *gathering) gather(ctx context.Context, from, to int64) (distinctTimes i
 	if err != nil {
 		return 0, err
 	}
-	if len(seen.seen) < memorySamples {
+	if len(seen.seen) < g.memory {
 		return seen.total(), nil
 	}
-	for _, w := range windows(minutes, memorySamples) {
+	for _, w := range windows(minutes, int64(g.memory)) {
 		n, err := g.countTimes(ctx, max(w[0], from), min(w[1], to))
 		if err != nil {
 			return 0, err
@@ -207,9 +208,8 @@ func (g *gathering) peak(ctx context.Context, c *channelTally) (peak, rpm *float
 	return new(c.Max), rpm, err
 }
 
-// valueAt gives a channel's value at a time: that of a sample of this time,
-// else between the neighbours within a second, else the only neighbour there
-// is.
+// valueAt gives a channel's value at a time: between the neighbours within a
+// second, or that of the only neighbour there is.
 func (g *gathering) valueAt(ctx context.Context, key string, at int64) (*float64, error) {
 	var before, after *store.Point
 	err := g.read(ctx, at-aroundPeak, at+aroundPeak, func(_ *store.Channel, points []store.Point) {
@@ -228,7 +228,7 @@ func (g *gathering) valueAt(ctx context.Context, key string, at int64) (*float64
 		return nil, err
 	case before == nil && after == nil:
 		return nil, nil
-	case after == nil || before != nil && before.Time == at:
+	case after == nil:
 		return new(before.Value), nil
 	case before == nil:
 		return new(after.Value), nil

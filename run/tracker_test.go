@@ -216,6 +216,50 @@ func TestLateBatchesCountInEverySummary(t *testing.T) {
 	}
 }
 
+func TestLateBatchesMakeNoPullOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	batches, _ := demo(t, 10, 40)
+	held := func(b *sample.Batch) bool {
+		s := (b.Samples[0].Time - epoch) / second
+		return s >= 6 && s < 9 // of the first pull
+	}
+	r := newRig(t)
+	r.put(slices.DeleteFunc(slices.Clone(batches), held)...)
+	finish(t, r.tracker(r.archive()))
+	before := r.of(KindPull)
+	r.put(slices.DeleteFunc(slices.Clone(batches), func(b *sample.Batch) bool { return !held(b) })...)
+	finish(t, r.tracker(r.archive()))
+	after := r.of(KindPull)
+	if len(after) != len(before) {
+		t.Fatalf("%d pulls, %d before the late batches", len(after), len(before))
+	}
+	for i := range after {
+		if after[i].ID != before[i].ID {
+			t.Errorf("pull %d is %s, was %s", i, after[i].ID, before[i].ID)
+		}
+	}
+	if n := r.of(KindSession)[0].SampleCount; n != int64(len(batches)*30) {
+		t.Errorf("%d samples in the session", n)
+	}
+}
+
+func TestPullThatTheSessionsEndCutsShort(t *testing.T) {
+	t.Parallel()
+	batches, _ := demo(t, 20, 9)
+	r := newRig(t)
+	r.put(batches...)
+	tr := r.tracker(r.archive())
+	drain(t, tr)
+	if len(r.of(KindPull)) != 0 {
+		t.Error("the pull was entered before its end")
+	}
+	finish(t, tr)
+	pulls := r.of(KindPull)
+	if len(pulls) != 1 || pulls[0].Name != "Pull 1 (cut short)" || *pulls[0].PeakHP > 98 {
+		t.Errorf("%d pulls, first %s", len(pulls), brief(pulls[0]))
+	}
+}
+
 func TestEditsSurviveANewSummary(t *testing.T) {
 	t.Parallel()
 	batches, _ := demo(t, 10, 20)
