@@ -154,7 +154,10 @@ func (t *Tracker) session(ctx context.Context, final bool) (Run, error) {
 	if r.Kind == KindImport {
 		r.Name = "Import"
 	}
-	g := gathering{reader: t.archive, capture: t.capture.ID, memory: memorySamples}
+	g := gathering{reader: t.archive, capture: t.capture.ID, memory: memorySamples, newest: t.newest}
+	if !final && !t.rebuild {
+		g.known = t.peaks
+	}
 	points, err := t.points(ctx, &g)
 	if err == nil {
 		r.Summary, err = g.summary(ctx, points)

@@ -92,6 +92,17 @@ type gathering struct {
 	capture string
 	memory  int // memorySamples
 	damaged bool
+	known   known // may be nil
+	newest  int64 // of all samples, where known is given
+}
+
+// known is values that were read before and cannot have changed since.
+type known map[moment]*float64
+
+// moment is a time of a channel.
+type moment struct {
+	key string
+	at  int64
 }
 
 // read reads samples at from <= t <= to. Damage is noted and is no error.
@@ -211,6 +222,17 @@ func (g *gathering) peak(ctx context.Context, c *channelTally) (peak, rpm *float
 // valueAt gives a channel's value at a time: between the neighbours within a
 // second, or that of the only neighbour there is.
 func (g *gathering) valueAt(ctx context.Context, key string, at int64) (*float64, error) {
+	if v, ok := g.known[moment{key, at}]; ok {
+		return v, nil
+	}
+	v, err := g.readAt(ctx, key, at)
+	if err == nil && g.known != nil && at+2*aroundPeak < g.newest {
+		g.known[moment{key, at}] = v
+	}
+	return v, err
+}
+
+func (g *gathering) readAt(ctx context.Context, key string, at int64) (*float64, error) {
 	var before, after *store.Point
 	err := g.read(ctx, at-aroundPeak, at+aroundPeak, func(_ *store.Channel, points []store.Point) {
 		for _, p := range points {

@@ -25,6 +25,8 @@ const (
 	// saveMicros is how much time the samples may go on before the session is
 	// saved, and how much of a crashed session is looked at again.
 	saveMicros = 5_000_000
+	// maxPeaks bounds how many values are remembered.
+	maxPeaks = 64
 	// stateVersion is that of the saved state; another one is not read.
 	stateVersion = 1
 )
@@ -59,6 +61,7 @@ type Tracker struct {
 	times   times
 	found   *Detector
 	heard   map[sample.SetID][]input
+	peaks   known // the rpm at the session's peaks so far
 
 	mu         sync.Mutex
 	recordings []*recording
@@ -100,7 +103,7 @@ func NewTracker(a Archive, c store.Capture, s Settings) *Tracker {
 	return &Tracker{
 		archive: a, capture: c, settings: s,
 		newest: math.MinInt64, settled: math.MinInt64, saved: math.MinInt64,
-		found: NewDetector(s.Pulls),
+		found: NewDetector(s.Pulls), peaks: known{},
 	}
 }
 
@@ -243,6 +246,9 @@ func (t *Tracker) take(b *sample.Batch) {
 		t.tally.addBatch(t.capture.Source, b)
 	}
 	t.found.Advance(last)
+	if first < t.newest-aroundPeak || len(t.peaks) > maxPeaks {
+		clear(t.peaks)
+	}
 	t.newest = max(t.newest, last)
 	if first <= t.settled {
 		t.late.add(first, min(last, t.settled))

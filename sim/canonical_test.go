@@ -56,7 +56,7 @@ func TestReadingsAreGoodAndTheDynoIsUnderstood(t *testing.T) {
 		"DWRT CPU rpm": "Engine RPM", "DWRT CPU rpm_drum": "Digital RPM 1", "DWRT CPU horsepower": "Power", "DWRT CPU torque": "Torque",
 		"DWRT CPU speed": "Speed", "DWRT CPU force": "Force", "DWRT CPU acceleration": "Acceleration", "DWRT CPU humidity": "Humidity",
 		"DWRT ATMO humidity": "Humidity", "DWRT ATMO barometric": "Pressure", "DWRT ATMO rpm": "Engine Speed",
-		"DWRT ATMO " + channel.ECT: "Engine Temperature", "DWRT ATMO map": "Manifold Absolute Pressure", "DWRT ATMO voltage": "Battery Voltage",
+		"DWRT ATMO iat": "Intake Air Temperature", "DWRT ATMO map": "Manifold Absolute Pressure", "DWRT ATMO voltage": "Battery Voltage",
 	} {
 		if found[name] != label {
 			t.Errorf("%s is %q, want %q", name, found[name], label)
