@@ -199,8 +199,11 @@ func newConfigSchema(p *Program) *cobra.Command {
 
 // plural prints a count with its noun.
 func plural(n int, noun string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + noun
+	case strings.HasSuffix(noun, "ch"):
+		noun += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }

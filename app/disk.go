@@ -1,9 +1,11 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
-	"dynotap/store"
+	"dynotap/internal/db"
 )
 
 // lowSpace is the share of the disk below which the user is warned (DESIGN
@@ -12,7 +14,7 @@ const lowSpace = 0.10
 
 // diskNote warns long before the disk is full; "" when there is room.
 func diskNote(dir string) string {
-	free, total, err := store.FreeSpace(dir)
+	free, total, err := db.FreeSpace(dir)
 	switch {
 	case err != nil:
 		return fmt.Sprintf("free space on the disk of %s is not known: %v", dir, err)
@@ -21,4 +23,17 @@ func diskNote(dir string) string {
 			dir, 100*(1-float64(free)/float64(total)), float64(free)/1e9)
 	}
 	return ""
+}
+
+// explainDir turns an error about the data directory into what to do about it.
+func explainDir(err error, dir string) error {
+	switch {
+	case errors.Is(err, db.ErrLocked), errors.Is(err, db.ErrNewer), errors.Is(err, db.ErrCorrupt):
+		return err
+	case errors.Is(err, db.ErrDiskFull):
+		return fmt.Errorf("the disk of the data directory %s is full: make room, or choose another disk with --data (%w)", dir, err)
+	case errors.Is(err, db.ErrReadOnly), errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("cannot write to the data directory %s: mend its permissions, or choose another with --data (%w)", dir, err)
+	}
+	return fmt.Errorf("cannot use the data directory %s: choose another with --data (%w)", dir, err)
 }

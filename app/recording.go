@@ -38,7 +38,8 @@ type recording struct {
 	server   *server.Server
 
 	startedUS int64
-	started   bool
+	started   bool // there is something to stop
+	said      bool // hello
 }
 
 // open takes the data directory and builds everything; nothing runs yet.
@@ -112,12 +113,13 @@ func (a *recording) start(ctx context.Context) error {
 	}
 	a.started = true
 	if err := a.server.Start(ctx); err != nil {
-		return networkError(err)
+		return err
 	}
 	address := strings.TrimSuffix(strings.TrimPrefix(a.server.URL(), "http://"), "/")
 	if err := a.db.Announce(address, a.loaded.Config.Server.Token); err != nil {
 		return err
 	}
+	a.said = true
 	a.say.hello(a)
 	return a.cell.start(ctx)
 }
@@ -131,7 +133,9 @@ func (a *recording) stop(ctx context.Context) error {
 	err := a.cell.stop(ctx)
 	left, stop := a.pipeline.Stop(ctx)
 	err = errors.Join(err, stop, a.server.Stop(ctx))
-	a.say.goodbye(a, left)
+	if a.said {
+		a.say.goodbye(a, left)
+	}
 	return err
 }
 

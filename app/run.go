@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -153,15 +152,5 @@ func (a *recording) wait(ctx context.Context) error {
 		return nil
 	case <-a.server.Done():
 		return fmt.Errorf("the HTTP server at %s has ended", a.server.URL())
-	}
-}
-
-// explainDir turns an error about the data directory into what to do about it.
-func explainDir(err error, dir string) error {
-	switch {
-	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("cannot write to the data directory %s: %w; choose another with --data, or mend its permissions", dir, err)
-	default:
-		return err
 	}
 }

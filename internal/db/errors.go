@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -67,6 +68,9 @@ func (d *DB) explain(op string, err error) error {
 		return err
 	}
 	if kind := kindOf(err); kind != nil {
+		if kind == ErrIO && outOfSpace(d.path) { // SQLite says no more than that writing failed
+			kind = ErrDiskFull
+		}
 		return &Error{Op: op, Path: d.path, Kind: kind, Err: err}
 	}
 	return fmt.Errorf("%s %s: %w", op, d.path, err)
@@ -94,4 +98,13 @@ func kindOf(err error) error {
 		return ErrIO
 	}
 	return nil
+}
+
+// fullBelow is the free space with which a failed write is taken for a full
+// disk: less than SQLite writes at once for a large batch.
+const fullBelow = 1 << 20
+
+func outOfSpace(path string) bool {
+	free, _, err := FreeSpace(filepath.Dir(path))
+	return err == nil && free < fullBelow
 }

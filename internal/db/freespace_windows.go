@@ -1,20 +1,20 @@
-//go:build !windows
-
-package store
+package db
 
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/sys/windows"
 )
 
 // FreeSpace gives the bytes that this user may still write on the disk of dir,
 // and the disk's size.
 func FreeSpace(dir string) (free, total uint64, err error) {
-	var stat unix.Statfs_t
-	if err := unix.Statfs(dir, &stat); err != nil {
+	path, err := windows.UTF16PtrFromString(dir)
+	if err == nil {
+		err = windows.GetDiskFreeSpaceEx(path, &free, &total, nil)
+	}
+	if err != nil {
 		return 0, 0, fmt.Errorf("ask for free space of %s: %w", dir, err)
 	}
-	size := uint64(stat.Bsize)
-	return stat.Bavail * size, stat.Blocks * size, nil
+	return free, total, nil
 }
