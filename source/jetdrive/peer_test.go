@@ -117,8 +117,7 @@ func (p *peer) wait(t *testing.T) peerReport {
 type keptSample struct {
 	channel sample.Channel
 	sample.Sample
-	received int64
-	clock    sample.Clock
+	clock sample.Clock
 }
 
 // listener runs a Source and keeps everything it emits.
@@ -170,16 +169,22 @@ func (l *listener) keep(b *sample.Batch) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range b.Samples {
-		l.samples = append(l.samples, keptSample{b.Set.Channels()[s.Channel], s, b.Received, b.Clock})
+		l.samples = append(l.samples, keptSample{b.Set.Channels()[s.Channel], s, b.Clock})
 	}
 	return nil
 }
 
-// rawTap keeps the timestamp of every value on the network, by host, channel
-// and value, whose bits hardly ever repeat.
+// rawTap keeps the timestamp and the arrival of every value on the network, by
+// host, channel and value, whose bits hardly ever repeat.
 type rawTap struct {
-	stamps map[rawKey]uint32
-	mixed  map[rawKey]bool
+	session *clock.Session
+	seen    map[rawKey]rawValue
+	mixed   map[rawKey]bool
+}
+
+type rawValue struct {
+	stamp   uint32
+	arrived int64
 }
 
 type rawKey struct {
@@ -187,10 +192,10 @@ type rawKey struct {
 	bits          uint32
 }
 
-func tapRaw(t *testing.T, conn ConnSettings) (stop func() rawTap) {
+func tapRaw(t *testing.T, conn ConnSettings, session *clock.Session) (stop func() rawTap) {
 	t.Helper()
 	c := openConn(t, conn)
-	tap := rawTap{stamps: map[rawKey]uint32{}, mixed: map[rawKey]bool{}}
+	tap := rawTap{session: session, seen: map[rawKey]rawValue{}, mixed: map[rawKey]bool{}}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -213,10 +218,11 @@ func (tap rawTap) note(p Packet) {
 	values, _ := klhdv.AppendValues(nil, f.Value)
 	for _, v := range values {
 		key := rawKey{f.Host, v.Channel, math.Float32bits(v.Value)}
-		if old, ok := tap.stamps[key]; ok && old != v.Stamp {
+		if old, ok := tap.seen[key]; !ok {
+			tap.seen[key] = rawValue{v.Stamp, tap.session.At(p.Arrived)}
+		} else if old.stamp != v.Stamp {
 			tap.mixed[key] = true
 		}
-		tap.stamps[key] = v.Stamp
 	}
 }
 
@@ -243,7 +249,7 @@ func TestPeer(t *testing.T) {
 			t.Parallel()
 			conn := testSettings(t)
 			ours := listen(t, Settings{Conn: conn, ListenOnly: test.listenOnly, Linger: DefaultLinger})
-			raw := tapRaw(t, conn)
+			raw := tapRaw(t, conn, ours.session)
 			client := startPeer(t, conn, "client", "--passive", "--seconds", "7.5")
 			<-client.started
 			provider := startPeer(t, conn, append([]string{
@@ -327,7 +333,7 @@ func compareTimes(t *testing.T, ours *listener, hostID string, raw rawTap) {
 		}
 		clocks[s.clock]++
 		key := rawKey{s.channel.HostID, uint16(s.channel.ID), math.Float32bits(float32(s.Value))}
-		stamp, ok := raw.stamps[key]
+		sent, ok := raw.seen[key]
 		if !ok {
 			t.Fatalf("a sample that was not sent: %+v", s)
 		}
@@ -335,9 +341,9 @@ func compareTimes(t *testing.T, ours *listener, hostID string, raw rawTap) {
 			continue
 		}
 		if len(times) == 0 {
-			firstStamp = stamp
+			firstStamp = sent.stamp
 		}
-		times = append(times, timed{s.Time, int64(int32(stamp-firstStamp)) * 1000, s.received})
+		times = append(times, timed{s.Time, int64(int32(sent.stamp-firstStamp)) * 1000, sent.arrived})
 	}
 	if len(times) == 0 {
 		t.Fatal("no times to compare")
