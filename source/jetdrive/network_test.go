@@ -39,7 +39,7 @@ type record struct {
 	keys    map[string]bool
 	last    map[string]int64
 	back    int // samples older than their predecessor
-	distant int // samples more than 100 ms from their batch's arrival
+	distant int // samples more than 100 ms from their batch's first arrival
 	clocks  map[sample.Clock]int
 }
 
