@@ -16,7 +16,7 @@ TEST_ENV := CGO_ENABLED=1
 endif
 
 # How long the demo runs; 0 runs until Ctrl-C.
-DEMO_SECONDS ?= 65
+DEMO_SECONDS ?= 62
 FUZZTIME     ?= 60s
 
 .PHONY: build demo test lint bench fuzz dist vet clean

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dynotap/config"
+	"dynotap/sim"
 )
 
 // stopLimit bounds a stop: delivery of what waits, the last runs, sealing.
@@ -136,6 +137,7 @@ func (a *recording) simulate(ctx context.Context) error {
 	}
 	s := simulation{conn: settings.Conn, rate: 20, logger: a.logger}
 	s.faults.Seed = 1
+	a.say.simulated(sim.Peak())
 	failed := make(chan error, 1)
 	go func() {
 		_, err := s.run(ctx)

@@ -11,6 +11,7 @@ import (
 
 	"dynotap/pipeline"
 	"dynotap/run"
+	"dynotap/sim"
 	"dynotap/source"
 )
 
@@ -20,6 +21,7 @@ type speaker struct {
 	mu    sync.Mutex
 	out   io.Writer
 	pulls map[string]bool // pulls told of, by id
+	truth *sim.Peaks      // of the simulated engine; nil for a real one
 }
 
 func newSpeaker(out io.Writer) *speaker { return &speaker{out: out, pulls: map[string]bool{}} }
@@ -46,6 +48,14 @@ func (s *speaker) hello(a *recording) {
 	}
 }
 
+// simulated tells what the demo's engine makes, to hold the pulls against.
+func (s *speaker) simulated(p sim.Peaks) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.truth = &p
+	s.line("simulated engine: %s, %s", peak(&p.HP, "hp", &p.HPRPM), peak(&p.Torque, "ft·lb", &p.TorqueRPM))
+}
+
 // transition tells of a source's change of state.
 func (s *speaker) transition(t source.Transition) {
 	s.mu.Lock()
@@ -61,8 +71,16 @@ func (s *speaker) run(r run.Run) {
 		return
 	}
 	s.pulls[r.ID] = true
-	s.line("%s: %s, %s, %.1f s", describeRun(&r), peak(r.PeakHP, "hp", r.HPPeakRPM),
-		peak(r.PeakTorque, "ft·lb", r.TorquePeakRPM), float64(r.DurationMS)/1000)
+	s.line("%s: %s, %s, %.1f s%s", describeRun(&r), peak(r.PeakHP, "hp", r.HPPeakRPM),
+		peak(r.PeakTorque, "ft·lb", r.TorquePeakRPM), float64(r.DurationMS)/1000, s.offTruth(&r))
+}
+
+// offTruth says how far a pull's peak power is from the simulated engine's.
+func (s *speaker) offTruth(r *run.Run) string {
+	if s.truth == nil || r.PeakHP == nil || r.Kind != run.KindPull {
+		return ""
+	}
+	return fmt.Sprintf(", %+.2f %% of the engine's power", 100*(*r.PeakHP/s.truth.HP-1))
 }
 
 func describeRun(r *run.Run) string {
