@@ -82,7 +82,7 @@ func TestRunsAreTheSameAfterAnyCrash(t *testing.T) {
 			r := newRig(t)
 			failures := 0
 			a := &fragile{Archive: r.archive(), fail: func(call string) bool {
-				often := map[string]int{"chunks": 200, "read": 8, "save": 5, "load": 5}[call]
+				often := map[string]int{"chunks": 100, "read": 5, "save": 4, "load": 4}[call]
 				if failures == 40 || random.IntN(often) > 0 {
 					return false
 				}
@@ -111,7 +111,7 @@ func TestRunsAreTheSameAfterAnyCrash(t *testing.T) {
 				}
 			}
 			sameRuns(t, all(r), want)
-			if failures < 10 {
+			if failures < 5 {
 				t.Errorf("only %d calls failed", failures)
 			}
 		})
