@@ -78,7 +78,7 @@ Start with "dynotap run" beside Power Core, or "dynotap run --demo" without any
 hardware, and look at http://127.0.0.1:8686/.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args: func(cmd *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("unknown command %q: see dynotap --help", args[0])}
 			}

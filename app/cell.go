@@ -91,7 +91,7 @@ func (c *cell) start(ctx context.Context) error {
 
 // stop stops all sources, each bounded by ctx.
 func (c *cell) stop(ctx context.Context) error {
-	var errs []error
+	errs := make([]error, 0, len(c.sources))
 	for _, s := range c.sources {
 		errs = append(errs, s.supervisor.Stop(ctx))
 	}

@@ -44,6 +44,7 @@ func TestPeerFaults(t *testing.T) {
 // comparePeer records one provider's twenty seconds and holds every figure
 // against the passive client's.
 func comparePeer(t *testing.T, faults ...string) {
+	t.Helper()
 	n := newNetwork(t)
 	in := startInstance(t, n)
 	raw := listenWire(t, n)

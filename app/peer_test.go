@@ -123,15 +123,3 @@ func (p *peer) wait() peerReport {
 	}
 	return report
 }
-
-// only gives the single remote that the passive client heard.
-func (r peerReport) only(t *testing.T) peerRemote {
-	t.Helper()
-	for _, remote := range r.Remotes {
-		if remote.Values > 0 && len(remote.Channels) > 0 {
-			return remote
-		}
-	}
-	t.Fatalf("the client heard no provider: %+v", r.Remotes)
-	return peerRemote{}
-}

@@ -73,6 +73,7 @@ func listenWire(t *testing.T, n network) *wire {
 // listen takes datagrams with the time at which the kernel got them, so that
 // a busy machine does not make them late.
 func (w *wire) listen(t *testing.T, socket *net.UDPConn) {
+	t.Helper()
 	data, control := make([]byte, 65536), make([]byte, 256)
 	for {
 		n, controlled, _, _, err := socket.ReadMsgUDPAddrPort(data, control)

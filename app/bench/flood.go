@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -25,7 +26,7 @@ func loopbackNetwork() (jetdrive.ConnSettings, error) {
 	if err != nil {
 		return jetdrive.ConnSettings{}, err
 	}
-	defer probe.Close()
+	defer func() { _ = probe.Close() }()
 	return jetdrive.ConnSettings{
 		Group:           netip.AddrFrom4([4]byte{239, byte(1 + rand.IntN(250)), byte(rand.IntN(256)), byte(1 + rand.IntN(250))}),
 		Port:            uint16(probe.LocalAddr().(*net.UDPAddr).Port),
@@ -48,7 +49,8 @@ type flood struct {
 }
 
 func newFlood(to jetdrive.ConnSettings) (*flood, error) {
-	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	var config net.ListenConfig
+	socket, err := config.ListenPacket(context.Background(), "udp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -12,11 +12,12 @@ import (
 	"dynotap/source/jetdrive/klhdv"
 )
 
-// receiveRate and receiveCount are what the receiver must bear: 400,000
-// datagrams of 1,408 bytes a second, here for a second.
+// receiveRate datagrams of 1,408 bytes a second are what the receiver must
+// bear; a little more are offered, for about a second.
 const (
 	receiveRate  = 400_000
-	receiveCount = 400_000
+	receiveOffer = 430_000
+	receiveCount = 430_000
 )
 
 // Receive measures how many datagrams a second arrive without loss.
@@ -37,7 +38,7 @@ func Receive(rounds int) (Report, error) {
 		ratios = append(ratios, o.rate/b.rate)
 	}
 	report := newReport("receive", rounds)
-	first := result("datagrams of 1,408 bytes received, offered 400,000/s", "datagrams/s", ours).against(ratios).wanted(receiveRate)
+	first := result("datagrams of 1,408 bytes received, offered 430,000/s", "datagrams/s", ours).against(ratios).wanted(receiveRate)
 	first.Note = fmt.Sprintf("receive buffer granted: %d bytes", granted)
 	if warning != "" {
 		first.Note += "; " + warning
@@ -76,7 +77,7 @@ func receiveOnce(open func(jetdrive.ConnSettings) (receiver, error)) (got receiv
 	defer func() { err = errors.Join(err, f.close()) }()
 	settle(r.count.Load)
 	before := r.count.Load()
-	took, err := f.send(receiveCount, receiveRate)
+	took, err := f.send(receiveCount, receiveOffer)
 	if err != nil {
 		return got, err
 	}

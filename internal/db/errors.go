@@ -68,7 +68,7 @@ func (d *DB) explain(op string, err error) error {
 		return err
 	}
 	if kind := kindOf(err); kind != nil {
-		if kind == ErrIO && outOfSpace(d.path) { // SQLite says no more than that writing failed
+		if errors.Is(kind, ErrIO) && outOfSpace(d.path) { // SQLite says no more than that writing failed
 			kind = ErrDiskFull
 		}
 		return &Error{Op: op, Path: d.path, Kind: kind, Err: err}
