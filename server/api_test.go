@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -49,7 +51,7 @@ func TestRoutes(t *testing.T) {
 		{"DELETE", "/api/v1/dead-letters/" + dead, "", 204, ""},
 		{"POST", "/api/v1/dead-letters/retry?source=jetdrive", "", 200, `"count":4`},
 		{"DELETE", "/api/v1/dead-letters", "", 200, `"count":4`},
-		{"GET", "/api/v1/runs", "", 200, `"started_at":"2023-11-14T22:13:20Z"`},
+		{"GET", "/api/v1/runs", "", 200, `"tags":[],"started_at":"2023-11-14T22:13:20Z"`},
 		{"GET", "/api/v1/runs?kind=nonsense", "", 422, "session"},
 		{"GET", "/api/v1/runs?limit=0", "", 422, "limit"},
 		{"GET", "/api/v1/runs?lmit=5", "", 422, "lmit"},
@@ -190,6 +192,27 @@ func TestExport(t *testing.T) {
 	c.export = func(context.Context, io.Writer) error { return fmt.Errorf("%w: rate without wide", ErrBadRequest) }
 	if w := ask(t, h, http.MethodGet, "/api/v1/runs/0190-abc/export", ""); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "rate without wide") {
 		t.Errorf("an error before the first byte: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestAnExportThatFailsHalfWayIsNoWholeFile(t *testing.T) {
+	t.Parallel()
+	c := newCell()
+	c.export = func(_ context.Context, w io.Writer) error {
+		_, err := io.WriteString(w, "time,rpm\n")
+		return errors.Join(err, errors.New("damaged"))
+	}
+	web := httptest.NewUnstartedServer(c.server(t, nil).Handler())
+	web.Config.ErrorLog = log.New(io.Discard, "", 0)
+	web.Start()
+	t.Cleanup(web.Close)
+	answer, err := web.Client().Get(web.URL + "/api/v1/runs/0190-abc/export")
+	if err == nil {
+		_, err = io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+	}
+	if err == nil {
+		t.Error("the client takes half a file for a whole one")
 	}
 }
 

@@ -15,14 +15,9 @@ import (
 	"time"
 )
 
-const (
-	// maxBody bounds a request's body; nothing that is sent to the API is
-	// longer.
-	maxBody = 1 << 20
-	// answerTime bounds an ordinary answer, from the end of the request's
-	// head; streams move their own deadline on.
-	answerTime = 30 * time.Second
-)
+// answerTime bounds an ordinary answer, from the end of the request's head;
+// streams move their own deadline on.
+const answerTime = 30 * time.Second
 
 // contentPolicy lets a page load what this server has, and nothing else.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
@@ -71,7 +66,6 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	// An error means a writer without deadlines, which only tests have.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 
 	if !g.knows(r) {
 		refuse(w, http.StatusMisdirectedRequest, fmt.Sprintf("this server does not answer to the name %q: "+

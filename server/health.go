@@ -57,11 +57,6 @@ type readyAnswer struct {
 
 func (s *Server) readiness(ctx context.Context) readyBody {
 	r := s.opts.Readiness(ctx)
-	select {
-	case <-s.stopped():
-		r.Reasons = append(r.Reasons, "stopping")
-	default:
-	}
 	if r.Reasons == nil {
 		r.Reasons = []string{}
 	}

@@ -63,7 +63,7 @@ func (s *Server) registerLive() {
 func (s *Server) live(ctx context.Context, in *struct {
 	Last string `header:"Last-Event-ID" doc:"The id of the last window that was seen."`
 }) (*huma.StreamResponse, error) {
-	return &huma.StreamResponse{Body: func(hc huma.Context) { //nolint:contextcheck // hc's context is ctx, which it uses
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		_, w := humago.Unwrap(hc)
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("X-Accel-Buffering", "no")

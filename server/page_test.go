@@ -50,6 +50,10 @@ func TestPageShowsEverythingWithoutScripts(t *testing.T) {
 		"jetdrive connected 1 200 1 234 567", "queue_full 282", "of at most 10 000",
 		"pull third gear 12.4 s 101.2 hp at 5600 rpm 105.5 ft·lb at 3900 rpm csv parquet jsonl wide csv",
 	)
+	if strings.Index(text, "DWRT ATMO") > strings.Index(text, "DWRT CPU") {
+		t.Error("providers are not in order")
+	}
+	wantText(t, html, `title="0x43FD:6:Power"`)
 	if strings.Contains(html, "<b>") {
 		t.Error("a channel's name became markup")
 	}
@@ -117,6 +121,19 @@ func TestPageMarksValues(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+func TestPageShowsTheFirstOfEachMainChannelLarge(t *testing.T) {
+	t.Parallel()
+	u := pipeline.LiveUpdate{Values: []pipeline.LiveValue{{Ref: 0, Value: 1}, {Ref: 1, Value: 2}, {Ref: 2, Value: 3}, {Ref: 3, Value: 4}}}
+	for i, name := range []string{"torque", "rpm", "rpm", "iat"} {
+		u.Channels = append(u.Channels, pipeline.LiveChannel{Ref: i, Channel: sample.Channel{Name: name}})
+	}
+	var v view
+	v.live(u, sample.US, time.Unix(0, 0))
+	if len(v.Dials) != 2 || v.Dials[0].Name != "rpm" || v.Dials[0].Value != "2.000" || v.Dials[1].Name != "torque" {
+		t.Errorf("%+v", v.Dials)
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 	"dynotap/store"
 )
 
+// maxBody bounds a request's body; nothing that is sent to the API is longer.
+const maxBody = 1 << 20
+
 // problem turns an error of the rooms below into what a client can act on.
 func (s *Server) problem(err error) error {
 	switch {

@@ -113,7 +113,7 @@ func (s *Server) listLetters(ctx context.Context, in *struct {
 func (s *Server) withLetter(in *letterID, do func(queue.ID) error) error {
 	id, err := queue.ParseID(in.ID)
 	if err != nil {
-		return s.problem(queue.ErrNotFound)
+		return s.problem(err)
 	}
 	return s.problem(do(id))
 }

@@ -112,7 +112,7 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*huma.StreamRespo
 		return nil, s.problem(err)
 	}
 	format := ExportFormat{Format: in.Format, Wide: in.Wide, RateHz: in.Rate}
-	return &huma.StreamResponse{Body: func(hc huma.Context) { //nolint:contextcheck // hc's context is ctx, which it uses
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		_, w := humago.Unwrap(hc)
 		out := &fileWriter{w: w, control: http.NewResponseController(w), header: func() {
 			w.Header().Set("Content-Type", exportNames[in.Format])
