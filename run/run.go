@@ -50,15 +50,21 @@ func FromStore(r store.Run, base store.TimeBase) (Run, error) {
 		ID: r.ID, Capture: r.Capture, Kind: Kind(r.Kind), Source: r.Source,
 		Name: r.Name, Notes: r.Notes, Tags: r.Tags, From: r.StartedUS, To: r.EndedUS,
 	}
-	if r.StartedUS != nil && base != store.Relative {
-		out.StartedAt = new(sample.Time(*r.StartedUS))
-	}
+	out.StartedAt = startedAt(r.StartedUS, base)
 	if r.Summary != nil {
 		if err := json.Unmarshal(r.Summary, &out.Summary); err != nil {
 			return Run{}, fmt.Errorf("summary of run %s: %w", r.ID, err)
 		}
 	}
 	return out, nil
+}
+
+// startedAt is a start as a date, where the time base has one.
+func startedAt(from *int64, base store.TimeBase) *time.Time {
+	if from == nil || base == store.Relative {
+		return nil
+	}
+	return new(sample.Time(*from))
 }
 
 // record is the run as the store keeps it.

@@ -93,7 +93,14 @@ func (t *Tracker) runs(ctx context.Context, recordings []recording, final bool) 
 		list = append(list, r)
 	}
 	again, err := t.again(ctx)
-	return append(list, again...), err
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, again...)
+	for i := range list {
+		list[i].StartedAt = startedAt(list[i].From, t.capture.TimeBase)
+	}
+	return list, nil
 }
 
 // run makes a run that goes on.

@@ -175,7 +175,7 @@ func (t *Tracker) load(ctx context.Context) error {
 	t.loaded, t.cursor, t.durable = true, saved.Cursor, saved.Cursor
 	var s state
 	switch {
-	case saved.Cursor == 0:
+	case saved.Cursor == 0 && saved.State == nil && len(saved.Runs) == 0:
 		return nil
 	case json.Unmarshal(saved.State, &s) == nil && s.Version == stateVersion && s.Detector != nil:
 		t.saved, t.settled, t.newest, t.pulls = s.Saved, s.Settled, s.Newest, s.Pulls
@@ -196,6 +196,10 @@ func (t *Tracker) load(ctx context.Context) error {
 			end = *r.EndedUS
 		}
 		switch Kind(r.Kind) {
+		case t.sessionKind():
+			if run, err := FromStore(r, t.capture.TimeBase); err == nil {
+				t.rejected = max(t.rejected, run.Rejected)
+			}
 		case KindPull:
 			t.pulls++
 			t.found.Floor = max(t.found.Floor, end)

@@ -243,6 +243,32 @@ func TestLateBatchesMakeNoPullOfTheirOwn(t *testing.T) {
 	}
 }
 
+func TestRelativeCaptureHasNoDates(t *testing.T) {
+	t.Parallel()
+	batches, _ := demo(t, 10, 15)
+	r := newRig(t)
+	r.capture = store.Capture{ID: "file", Kind: store.Import, Source: sourceName, TimeBase: store.Relative}
+	if err := r.PutCapture(t.Context(), r.capture); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range batches {
+		for i := range b.Samples {
+			b.Samples[i].Time -= epoch
+		}
+	}
+	r.put(batches...)
+	finish(t, r.tracker(r.archive()))
+	pulls, imports := r.of(KindPull), r.of(KindImport)
+	if len(pulls) != 1 || len(imports) != 1 || len(r.of(KindSession)) != 0 {
+		t.Fatalf("%d pulls, %d imports, %d sessions", len(pulls), len(imports), len(r.of(KindSession)))
+	}
+	for _, one := range append(pulls, imports...) {
+		if one.StartedAt != nil || *one.From < 0 || *one.To > 15*second {
+			t.Errorf("run %s", brief(one))
+		}
+	}
+}
+
 func TestPullThatTheSessionsEndCutsShort(t *testing.T) {
 	t.Parallel()
 	batches, _ := demo(t, 20, 9)
@@ -350,6 +376,9 @@ func TestRecordings(t *testing.T) {
 		if got.Name != want.name || *got.From != epoch+want.from || got.To == nil || *got.To != epoch+want.to || got.SampleCount != want.made {
 			t.Errorf("recording %d: %q %d to %s, %d samples; want %+v", i, got.Name, *got.From-epoch, figure(got.To), got.SampleCount, want)
 		}
+		if got.StartedAt == nil || got.StartedAt.UnixMicro() != *got.From {
+			t.Errorf("recording %d started at %v", i, got.StartedAt)
+		}
 		if id, err := uuid.Parse(got.ID); err != nil || id.Version() != 7 {
 			t.Errorf("id %q", got.ID)
 		}
@@ -393,6 +422,10 @@ func TestV9EmptySessionIsValidWithAWarning(t *testing.T) {
 		t.Fatalf("%d sessions", len(list))
 	}
 	s := list[0]
+	finish(t, r.tracker(r.archive())) // who comes later does not know what was rejected
+	if again := r.of(KindSession); len(again) != 1 || again[0].Rejected != 7 {
+		t.Errorf("sessions %+v", again)
+	}
 	if s.PeakHP != nil || s.HPPeakRPM != nil || s.PeakTorque != nil || s.DataPointCount != 0 || s.Rejected != 7 || len(s.Warnings) != 1 || s.To == nil || s.StartedAt == nil {
 		t.Errorf("session %+v", s)
 	}
