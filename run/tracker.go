@@ -190,25 +190,41 @@ func (t *Tracker) load(ctx context.Context) error {
 	}
 	// Finished before, or by another version: the samples themselves tell.
 	t.rebuild = true
-	for _, r := range saved.Runs {
-		end := int64(math.MinInt64)
-		if r.EndedUS != nil {
-			end = *r.EndedUS
-		}
-		switch Kind(r.Kind) {
-		case t.sessionKind():
-			if run, err := FromStore(r, t.capture.TimeBase); err == nil {
-				t.rejected = max(t.rejected, run.Rejected)
-			}
-		case KindPull:
-			t.pulls++
-			t.found.Floor = max(t.found.Floor, end)
-			t.settled = max(t.settled, end)
-		case KindRecording:
-			t.recorded++
-			t.settled = max(t.settled, end)
+	for i := range saved.Runs {
+		if err := t.recall(&saved.Runs[i]); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// recall learns what a run tells that was saved without a state.
+func (t *Tracker) recall(record *store.Run) error {
+	r, err := FromStore(*record, t.capture.TimeBase)
+	if err != nil {
+		return err
+	}
+	end := int64(math.MinInt64)
+	if r.To != nil {
+		end = *r.To
+	}
+	switch r.Kind {
+	case t.sessionKind():
+		t.rejected = max(t.rejected, r.Rejected)
+		if r.From != nil {
+			t.newest = *r.From + 1000*r.DurationMS
+		}
+		return nil
+	case KindPull:
+		t.pulls++
+		t.found.Floor = max(t.found.Floor, end)
+	case KindRecording:
+		t.recorded++
+		if r.To == nil && r.From != nil {
+			t.recordings = append(t.recordings, &recording{ID: r.ID, Name: r.Name, Start: *r.From, Entered: true})
+		}
+	}
+	t.settled = max(t.settled, end)
 	return nil
 }
 
