@@ -113,7 +113,8 @@ func (in *instance) balanced() map[string]pipeline.Account {
 		Total   pipeline.Account            `json:"total"`
 	}
 	if _, err := in.client.get(in.t.Context(), "api/v1/stats", nil, &stats); err != nil {
-		in.t.Fatal(err)
+		in.t.Error(err)
+		return nil
 	}
 	stats.Sources["total"] = stats.Total
 	for name, a := range stats.Sources {
@@ -122,6 +123,29 @@ func (in *instance) balanced() map[string]pipeline.Account {
 		}
 	}
 	return stats.Sources
+}
+
+// watchSum looks at the sum again and again until the function it gives is
+// called, which tells how often.
+func (in *instance) watchSum() (stop func() int) {
+	done, looks := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-done:
+				looks <- n
+				return
+			default:
+				in.balanced()
+				n++
+			}
+		}
+	}()
+	return func() int {
+		close(done)
+		return <-looks
+	}
 }
 
 // stop ends the program as Ctrl-C does.

@@ -52,9 +52,12 @@ func comparePeer(t *testing.T, faults ...string) {
 	awaitListeners(t, n, 3)
 	provider := startPeer(t, n, "provider", 20, append([]string{"--rate", "50", "--channels", "60"}, faults...)...)
 
+	looks := in.watchSum()
 	sent := provider.wait()
 	heard := watcher.wait()
-	in.balanced()
+	if n := looks(); n < 50 {
+		t.Errorf("looked at the sum %d times only", n)
+	}
 	want := only(t, heard, sent.Host)
 	got := in.provider(peerName)
 	if int64(got.Values) != want.Values || int64(got.Lost) != want.Dropped || int64(got.Reordered) != want.Late || int64(got.Duplicate) != want.Duplicate {

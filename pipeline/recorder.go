@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// detectEvery is how often runs are looked for when no new chunks come: a
-	// recording may have to be ended all the same.
-	detectEvery = 500 * time.Millisecond
+	// detectEvery is how often runs are looked for. A look costs a query, so
+	// it is not made for every batch; a pull is known two seconds after its
+	// end at the latest.
+	detectEvery = 250 * time.Millisecond
 	// sealEvery is how often the recorder looks whether a segment is due.
 	sealEvery = 5 * time.Second
 	// failurePause follows a step that failed.
@@ -142,18 +143,16 @@ func (r *Recorder) detect(ctx context.Context) error {
 	tick := time.NewTicker(detectEvery)
 	defer tick.Stop()
 	for {
-		changed := r.store.Changed()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
 		if err := r.step(ctx); err != nil && ctx.Err() == nil {
 			r.logger.Error("look for runs", "error", err)
 			if !pauseFor(ctx, failurePause) {
 				return ctx.Err()
 			}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-changed:
-		case <-tick.C:
 		}
 	}
 }

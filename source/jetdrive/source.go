@@ -14,7 +14,7 @@ import (
 
 // DefaultLinger is how long a Read gathers after its first sample, so that a
 // slow stream makes fewer and larger batches.
-const DefaultLinger = 5 * time.Millisecond
+const DefaultLinger = 10 * time.Millisecond
 
 // Settings are a JETDRIVE source's.
 type Settings struct {
