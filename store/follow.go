@@ -17,8 +17,8 @@ const followBytes = 1 << 20
 // Chunks gives up to limit committed chunks of a capture after chunk number
 // after, in the order of their commit, and the number of the last one: the
 // next call's after. The batch is reused from call to call; fn may use the
-// store but not keep the batch. Chunks that were sealed are not given: sealing
-// waits for followers (Seal, SealDue). A chunk that cannot be decoded is left out and
+// store but not keep the batch. Chunks that were sealed are gone sooner or
+// later: whoever seals lets followers pass first (Seal, SealDue). A chunk that cannot be decoded is left out and
 // in the error at the end, which wraps ErrDamaged; last counts it in.
 func (s *Store) Chunks(ctx context.Context, capture string, after int64, limit int, fn func(seq int64, b *sample.Batch) error) (last int64, err error) {
 	f := follower{store: s, capture: capture}
@@ -67,10 +67,6 @@ func (f *follower) fetch(ctx context.Context, after int64, limit int) (int, erro
 	f.seqs, f.samples, f.ends, f.bodies = f.seqs[:0], f.samples[:0], f.ends[:0], f.bodies[:0]
 	errFull := errors.New("enough")
 	err := f.store.db.Read(ctx, func(c *db.Conn) error {
-		sealed, _, err := liveChunks(c, f.capture)
-		if err != nil {
-			return err
-		}
 		return c.Query(`SELECT seq, body, samples FROM chunks WHERE capture = ? AND seq > ? ORDER BY seq LIMIT ?`, func(row *sqlite3.Stmt) error {
 			f.seqs = append(f.seqs, row.ColumnInt64(0))
 			f.samples = append(f.samples, row.ColumnInt64(2))
@@ -80,7 +76,7 @@ func (f *follower) fetch(ctx context.Context, after int64, limit int) (int, erro
 				return errFull
 			}
 			return nil
-		}, f.capture, max(after, sealed), limit)
+		}, f.capture, after, limit)
 	})
 	if errors.Is(err, errFull) {
 		err = nil

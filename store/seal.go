@@ -250,13 +250,13 @@ func (s *Store) writePart(ctx context.Context, p *part, file *os.File) (*segment
 	}
 	var arena []Point
 	for _, group := range groups {
-		if err := s.step("write"); err != nil {
-			return nil, 0, err
-		}
 		if err := s.db.Read(ctx, func(c *db.Conn) (err error) {
 			arena, err = s.gather(c, pl, group, arena)
 			return err
 		}); err != nil {
+			return nil, 0, err
+		}
+		if err := s.step("write"); err != nil {
 			return nil, 0, err
 		}
 		parts := make([]segment.Part, len(group))

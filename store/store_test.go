@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,9 +17,17 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// bench is a data directory that can be closed and opened again.
+// failer is what a rig needs of a test; rapid's tests have it too.
+type failer interface {
+	Helper()
+	Error(args ...any)
+	Fatal(args ...any)
+	Context() context.Context
+}
+
+// rig is a data directory that can be closed and opened again.
 type rig struct {
-	tb   testing.TB
+	tb   failer
 	dir  string
 	opts Options
 	db   *db.DB
@@ -99,11 +106,11 @@ func (r *rig) read(q Query) map[string][]Point {
 }
 
 // gatherInto collects points and checks that they come in order.
-func gatherInto(tb testing.TB, got map[string][]Point) func(*Channel, []Point) error {
+func gatherInto(tb failer, got map[string][]Point) func(*Channel, []Point) error {
 	last := ""
 	return func(c *Channel, points []Point) error {
 		if c.Key < last {
-			tb.Errorf("channel %s comes after %s", c.Key, last)
+			tb.Error("channel", c.Key, "comes after", last)
 		}
 		last = c.Key
 		if len(points) == 0 {
@@ -171,7 +178,7 @@ func (l ledger) add(b *sample.Batch) {
 }
 
 // check compares what was read with the ledger, as sets.
-func (l ledger) check(tb testing.TB, got map[string][]Point) {
+func (l ledger) check(tb failer, got map[string][]Point) {
 	tb.Helper()
 	text := func(points []Point) []string {
 		out := make([]string, len(points))
@@ -183,12 +190,12 @@ func (l ledger) check(tb testing.TB, got map[string][]Point) {
 	}
 	for key, want := range l {
 		if a, b := text(want), text(got[key]); !slices.Equal(a, b) {
-			tb.Errorf("channel %s: %d samples, want %d, or others", key, len(b), len(a))
+			tb.Error(fmt.Sprintf("channel %s: %d samples, want %d, or others", key, len(b), len(a)))
 		}
 	}
 	for key := range got {
 		if _, ok := l[key]; !ok {
-			tb.Errorf("channel %s was never stored", key)
+			tb.Error("never stored: channel", key)
 		}
 	}
 }
@@ -316,9 +323,6 @@ func TestQueryChoosesChannelsAndTimes(t *testing.T) {
 		t.Errorf("unknown capture: %v", err)
 	}
 }
-
-var _ = context.Background
-var _ = os.Stat
 
 func scanInt(into *int64) func(*sqlite3.Stmt) error {
 	return func(row *sqlite3.Stmt) error {

@@ -41,6 +41,7 @@ func (n *NativeCheck) Form() Native {
 	return NativeColumn
 }
 
+// same compares as numbers: the sign of a zero does not count.
 func same(a, b float64) bool {
 	return a == b || math.IsNaN(a) && math.IsNaN(b)
 }
