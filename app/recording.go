@@ -152,7 +152,7 @@ func (a *recording) newServer() (*server.Server, error) {
 	units, _ := sample.ParseSystem(cfg.Display.Units)
 	s, err := server.New(server.Options{
 		Listen: cfg.Server.Listen, Token: cfg.Server.Token, Version: a.program.Version,
-		Units: units, Logger: a.logger,
+		Units: units, Logger: a.logger, NoPages: !a.serveUI,
 		Gatherer: a.registry, Readiness: a.readiness, Stats: a.cell.stats, Config: a.effective,
 		Sources: a.cell, Queue: a.pipeline.Queue, Runs: a.pipeline.Store,
 		Samples:    runSamples{store: a.pipeline.Store, units: units},

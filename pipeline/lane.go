@@ -28,7 +28,8 @@ type lane struct {
 	warnings *validate.WarningLog
 	failed   map[string]int64
 	payload  []byte
-	urgent   []sample.Sample
+	urgent   []sample.Sample // used again for each batch, as is rest
+	rest     []sample.Sample
 
 	batches, waited atomic.Int64 // accepted, and their latencies together in µs
 }
@@ -51,22 +52,21 @@ func (in *Intake) prepare(l *lane, set *sample.ChannelSet) *prepared {
 	return p
 }
 
-// split moves the samples of critical channels out of samples, in order, so
+// split copies the samples of critical channels apart, in order, so
 // that they travel as a batch of their own (DESIGN decision 3).
 func (l *lane) split(p *prepared, samples []sample.Sample) (rest, urgent []sample.Sample) {
 	if p.critical == nil {
 		return samples, nil
 	}
-	l.urgent = l.urgent[:0]
-	rest = samples[:0]
+	l.urgent, l.rest = l.urgent[:0], l.rest[:0]
 	for _, s := range samples {
 		if p.critical[s.Channel] {
 			l.urgent = append(l.urgent, s)
 		} else {
-			rest = append(rest, s)
+			l.rest = append(l.rest, s)
 		}
 	}
-	return rest, l.urgent
+	return l.rest, l.urgent
 }
 
 // check judges samples in place and gives those that are kept; failed then

@@ -96,8 +96,9 @@ type Result struct {
 }
 
 // Processor handles items that are leased to it, in their order, and answers
-// for each one. The items and their payloads are valid until it returns. ctx
-// ends when the queue was stopped and its deadline has passed.
+// for each one. The items and their payloads are valid until what it answered
+// has been settled, its effects included. ctx ends when the queue was stopped
+// and its deadline has passed.
 type Processor func(ctx context.Context, items []Item) []Result
 
 // Place is where an item's samples are.

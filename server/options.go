@@ -40,7 +40,9 @@ type Options struct {
 	RequireToken bool
 	// Hosts are names besides the listen address under which clients may
 	// address the server.
-	Hosts   []string
+	Hosts []string
+	// NoPages leaves the API and takes the status page away.
+	NoPages bool
 	Version string
 	// Units is the system in which the status page shows values.
 	Units  sample.System

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -67,8 +68,10 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{opts: opts, stopping: make(chan struct{}), started: strconv.FormatInt(time.Now().UnixNano(), 36)}
 	mux := http.NewServeMux()
-	if err := registerPage(mux, &s.opts, s.readiness); err != nil {
-		return nil, err
+	if !opts.NoPages {
+		if err := registerPage(mux, &s.opts, s.readiness); err != nil {
+			return nil, err
+		}
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(opts.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(opts.Logger.Handler(), slog.LevelError)}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -117,7 +120,10 @@ func (s *Server) Start(ctx context.Context) error {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", s.opts.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w (is another program there? choose another address with --listen)", s.opts.Listen, err)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = errors.New("another program listens there already (another dynotap?)")
+		}
+		return fmt.Errorf("listen on %s: %w: choose another address with --listen", s.opts.Listen, err)
 	}
 	if !isLoopback(hostOf(listener.Addr().String())) && s.opts.Token == "" { // a name that leads elsewhere
 		return errors.Join(fmt.Errorf("listen on %s: %w", listener.Addr(), ErrToken), listener.Close())
