@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -106,6 +107,24 @@ func TestNoInitAndNoLongFiles(t *testing.T) {
 			if length > 80 {
 				t.Errorf("%s: %s has %d lines", src.path, fn.Name.Name, length)
 			}
+		}
+	}
+}
+
+func TestDependenciesHaveAReason(t *testing.T) {
+	gomod, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons, err := os.ReadFile(filepath.Join("..", "..", "docs", "dependencies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct, _, _ := strings.Cut(string(gomod), ")")
+	for line := range strings.Lines(direct) {
+		path, _, found := strings.Cut(strings.TrimSpace(line), " v")
+		if found && !strings.Contains(string(reasons), "`"+path+"`") {
+			t.Errorf("docs/dependencies.md gives no reason for %s", path)
 		}
 	}
 }
