@@ -112,9 +112,11 @@ func run(t *testing.T, life time.Duration, s provider.Settings, ears ...*record)
 		t.Fatal(err)
 	}
 	counts := p.Counts()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
 	for _, ear := range ears {
 		for deadline := time.Now().Add(5 * time.Second); ear.count() < counts.Values && time.Now().Before(deadline); {
-			time.Sleep(5 * time.Millisecond) // until the last of it is emitted
+			<-look.C // until the last of it is emitted
 		}
 		ear.stop()
 	}
