@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"dynotap/sample"
@@ -83,5 +84,18 @@ func (l *lane) check(p *prepared, samples []sample.Sample) []sample.Sample {
 		}
 	}
 	l.warnings.Report(p.set, &found)
+	if !l.settings.Enabled {
+		kept = l.placed(p, kept)
+	}
 	return kept
+}
+
+// placed takes out the samples whose channel is not in the set: without
+// validation too they cannot be shown, encoded or found again.
+func (l *lane) placed(p *prepared, samples []sample.Sample) []sample.Sample {
+	placed := slices.DeleteFunc(samples, func(s sample.Sample) bool { return int64(s.Channel) >= int64(p.set.Len()) })
+	if n := len(samples) - len(placed); n > 0 {
+		l.failed[validate.Channel.String()] += int64(n)
+	}
+	return placed
 }

@@ -14,16 +14,22 @@ import (
 	"dynotap/store"
 )
 
-const (
-	// detectEvery is how often runs are looked for. A look costs a query, so
-	// it is not made for every batch; a pull is known two seconds after its
-	// end at the latest.
-	detectEvery = 250 * time.Millisecond
-	// sealEvery is how often the recorder looks whether a segment is due.
-	sealEvery = 5 * time.Second
-	// failurePause follows a step that failed.
-	failurePause = time.Second
-)
+// pace is how often a Recorder looks.
+type pace struct {
+	// detect is how often runs are looked for. A look costs a query, so it is
+	// not made for every batch; a pull is known two seconds after its end at
+	// the latest.
+	detect time.Duration
+	// seal is how often it looks whether a segment is due.
+	seal time.Duration
+	// failure is the pause after a look that failed.
+	failure time.Duration
+}
+
+// usualPace is that of a program; tests are in a hurry.
+func usualPace() pace {
+	return pace{detect: 250 * time.Millisecond, seal: 5 * time.Second, failure: time.Second}
+}
 
 // ErrNoSession says that no sample has come yet, so there is nothing to record.
 var ErrNoSession = errors.New("no samples have come yet")
@@ -36,6 +42,7 @@ type Recorder struct {
 	archive run.Archive
 	clock   *clock.Session
 	logger  *slog.Logger
+	pace    pace
 	// rejected counts the samples that validation dropped in this session.
 	rejected func() int64
 
@@ -57,7 +64,7 @@ func newRecorder(s *store.Store, d *db.DB, c *clock.Session, logger *slog.Logger
 	if hear != nil {
 		archive = telling{archive, hear}
 	}
-	return &Recorder{store: s, archive: archive, clock: c, logger: logger, rejected: rejected}
+	return &Recorder{store: s, archive: archive, clock: c, logger: logger, pace: usualPace(), rejected: rejected}
 }
 
 // telling is an archive that tells of each run it has saved.
@@ -140,7 +147,7 @@ func (r *Recorder) StopRecording(id string) (at int64, err error) {
 
 // detect looks for runs in what is committed, until ctx ends.
 func (r *Recorder) detect(ctx context.Context) error {
-	tick := time.NewTicker(detectEvery)
+	tick := time.NewTicker(r.pace.detect)
 	defer tick.Stop()
 	for {
 		select {
@@ -150,7 +157,7 @@ func (r *Recorder) detect(ctx context.Context) error {
 		}
 		if err := r.step(ctx); err != nil && ctx.Err() == nil {
 			r.logger.Error("look for runs", "error", err)
-			if !pauseFor(ctx, failurePause) {
+			if !pauseFor(ctx, r.pace.failure) {
 				return ctx.Err()
 			}
 		}
@@ -175,7 +182,7 @@ func (r *Recorder) step(ctx context.Context) error {
 // seal seals what is due, until ctx ends. A capture other than the session's
 // is completed before: it got samples late.
 func (r *Recorder) seal(ctx context.Context) error {
-	for pauseFor(ctx, sealEvery) {
+	for pauseFor(ctx, r.pace.seal) {
 		if err := r.store.SealDue(ctx, func(capture string) int64 { return r.sealable(ctx, capture) }); err != nil && ctx.Err() == nil {
 			r.logger.Error("seal recorded samples", "error", err)
 		}
