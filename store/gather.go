@@ -22,31 +22,35 @@ type unit struct {
 	points   []Point // after gather: native values in order of time
 }
 
-// groups divides a plan into groups of units that fit into budget samples
-// each, in order of channel and time. A channel that does not fit by itself is
-// divided by time; only if very many of its samples share one instant may a
-// unit be larger.
-func (s *Store) groups(c *db.Conn, p *plan, budget int) ([][]unit, error) {
+// units divides a plan into units of at most budget samples, in order of
+// channel and time. A channel that does not fit by itself is divided by time;
+// only if very many of its samples share one instant is a unit larger.
+func (s *Store) units(c *db.Conn, p *plan, budget int) ([]unit, error) {
 	counts, err := s.countLarge(c, p, budget)
 	if err != nil {
 		return nil, err
 	}
-	var groups [][]unit
-	var group []unit
-	room := budget
+	var units []unit
 	for i := range p.channels {
-		for _, u := range divide(i, &p.channels[i], counts[i], budget) {
-			if u.count > room && len(group) > 0 {
-				groups, group, room = append(groups, group), nil, budget
-			}
-			group = append(group, u)
-			room -= u.count
+		units = append(units, divide(i, &p.channels[i], counts[i], budget)...)
+	}
+	return units, nil
+}
+
+// groupUnits puts neighbours together as long as they fit into budget samples.
+func groupUnits(units []unit, budget int) (groups [][]unit) {
+	start, room := 0, budget
+	for i := range units {
+		if units[i].count > room && i > start {
+			groups = append(groups, units[start:i])
+			start, room = i, budget
 		}
+		room -= units[i].count
 	}
-	if len(group) > 0 {
-		groups = append(groups, group)
+	if start < len(units) {
+		groups = append(groups, units[start:])
 	}
-	return groups, nil
+	return groups
 }
 
 // divide makes the units of one channel. Each ends where the next begins, and
@@ -85,16 +89,17 @@ func (s *Store) countLarge(c *db.Conn, p *plan, budget int) (map[int][]int, erro
 	if len(counts) == 0 {
 		return counts, nil
 	}
-	return counts, s.visit(c, p, func(slot int, sm *sample.Sample) {
+	return counts, s.visit(c, p, func(slot int, sm *sample.Sample) error {
 		if count, ok := counts[slot]; ok {
 			ch := &p.channels[slot]
 			count[uint64(sm.Time-ch.FirstUS)/binWidth(ch)]++
 		}
+		return nil
 	})
 }
 
 // visit gives every wanted sample of a plan's chunks with its channel's index.
-func (s *Store) visit(c *db.Conn, p *plan, see func(slot int, sm *sample.Sample)) error {
+func (s *Store) visit(c *db.Conn, p *plan, see func(slot int, sm *sample.Sample) error) error {
 	return s.scan(c, p.chunkRange, func(_ int64, b *sample.Batch) error {
 		ps, ok := p.sets[b.Set.ID()]
 		if !ok {
@@ -103,21 +108,30 @@ func (s *Store) visit(c *db.Conn, p *plan, see func(slot int, sm *sample.Sample)
 		for i := range b.Samples {
 			sm := &b.Samples[i]
 			if slot := ps.slots[sm.Channel]; slot >= 0 && sm.Time >= p.from && sm.Time <= p.to {
-				see(slot, sm)
+				if err := see(slot, sm); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	}, func(*ChunkError, []byte) error { return nil })
 }
 
-// gather fills the units of a group from the chunks. It takes the memory from
-// arena, which it grows where it must, and gives it back.
-func (s *Store) gather(c *db.Conn, p *plan, group []unit, arena []Point) ([]Point, error) {
-	total := 0
-	for i := range group {
-		total += group[i].count
+// largest is how many samples the largest group has.
+func largest(groups [][]unit) (most int) {
+	for _, group := range groups {
+		total := 0
+		for i := range group {
+			total += group[i].count
+		}
+		most = max(most, total)
 	}
-	arena = slices.Grow(arena[:0], total)[:total]
+	return most
+}
+
+// gather fills the units of a group from the chunks; their points lie in
+// arena.
+func (s *Store) gather(c *db.Conn, p *plan, group []unit, arena []Point) error {
 	firstOf := make([]int, len(p.channels)) // 1 + index of a channel's first unit in the group
 	at := 0
 	for i := range group {
@@ -127,22 +141,23 @@ func (s *Store) gather(c *db.Conn, p *plan, group []unit, arena []Point) ([]Poin
 			firstOf[group[i].channel] = i + 1
 		}
 	}
-	err := s.visit(c, p, func(slot int, sm *sample.Sample) {
+	err := s.visit(c, p, func(slot int, sm *sample.Sample) error {
 		first := firstOf[slot]
 		if first == 0 {
-			return
+			return nil
 		}
 		for i := first - 1; i < len(group) && group[i].channel == slot; i++ {
 			if u := &group[i]; sm.Time >= u.from && sm.Time <= u.to && len(u.points) < cap(u.points) {
 				u.points = append(u.points, Point{Time: sm.Time, Value: sm.Value, Quality: sm.Quality})
-				return
+				return nil
 			}
 		}
+		return nil
 	})
 	for i := range group {
 		sortByTime(group[i].points)
 	}
-	return arena, err
+	return err
 }
 
 // sortByTime keeps samples of one time in their order. They come nearly

@@ -107,7 +107,8 @@ func (s *Store) begin(ctx context.Context, q Query) (*reading, error) {
 		if err := r.choose(&sealed); err != nil {
 			return err
 		}
-		r.groups, err = s.groups(c, r.live, s.opts.MemorySamples)
+		units, err := s.units(c, r.live, s.opts.MemorySamples)
+		r.groups = groupUnits(units, s.opts.MemorySamples)
 		return err
 	})
 	if err != nil {
@@ -178,6 +179,7 @@ func (r *reading) touched(sealed *sealedFiles, key string) bool {
 // all gives the samples group by group. Each group is one snapshot: what was
 // sealed since the last one is no longer gathered but read from its file.
 func (r *reading) all(ctx context.Context, fn func(*Channel, []Point) error) error {
+	r.arena = make([]Point, largest(r.groups))
 	for _, group := range r.groups {
 		group = slices.DeleteFunc(group, func(u unit) bool { return r.channel(u.channel) == nil })
 		if len(group) == 0 {
@@ -220,8 +222,7 @@ func (r *reading) load(ctx context.Context, group []unit) error {
 			return err
 		}
 		r.sealed = append(r.sealed, fresh.files...)
-		r.arena, err = r.store.gather(c, r.live, group, r.arena)
-		return err
+		return r.store.gather(c, r.live, group, r.arena)
 	})
 }
 

@@ -107,7 +107,7 @@ func (s *Store) seal(ctx context.Context, capture string, upTo, least int64) err
 		part, err := s.nextPart(ctx, capture, upTo)
 		done := part.chunks == 0 || part.samples < least
 		if err == nil && !done {
-			err = s.sealPart(ctx, part)
+			err = s.sealPart(ctx, &part)
 		}
 		if err == nil {
 			err = s.sweep(ctx, capture)
@@ -169,7 +169,7 @@ func (s *Store) nextPart(ctx context.Context, capture string, upTo int64) (p par
 // sealPart writes one file and enters it into the catalog. Each step may be
 // the last before a crash: until the transaction the chunks count, and the
 // file is removed at the next start; from then on the file counts.
-func (s *Store) sealPart(ctx context.Context, p part) (err error) {
+func (s *Store) sealPart(ctx context.Context, p *part) (err error) {
 	name := s.segmentPath(&p.capture, p.number)
 	if err := s.step("create"); err != nil {
 		return err
@@ -188,7 +188,7 @@ func (s *Store) sealPart(ctx context.Context, p part) (err error) {
 			_ = os.Remove(temporary) // gone if it was renamed
 		}
 	}()
-	info, size, err := s.writePart(ctx, &p, file)
+	info, size, err := s.writePart(ctx, p, file)
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (s *Store) sealPart(ctx context.Context, p part) (err error) {
 		{"close", file.Close},
 		{"rename", func() error { return os.Rename(temporary, s.file(name)) }},
 		{"sync folder", func() error { return syncFolder(filepath.Dir(s.file(name))) }},
-		{"commit", func() error { return s.commitPart(ctx, &p, name, info, size) }},
+		{"commit", func() error { return s.commitPart(ctx, p, name, info, size) }},
 		{"end", func() error { s.setAsideSamples.Add(p.damaged); return nil }},
 	} {
 		if err := s.step(step.name); err != nil {
@@ -217,28 +217,28 @@ func (s *Store) sealPart(ctx context.Context, p part) (err error) {
 // would.
 var errCrash = errors.New("crash")
 
-// writePart writes the samples of a part, as many channels at a time as fit
-// into memory.
-func (s *Store) writePart(ctx context.Context, p *part, file *os.File) (*segment.Info, int64, error) {
-	chunks := chunkRange{capture: p.capture.ID, after: p.first - 1, upTo: p.last, from: math.MinInt64, to: math.MaxInt64}
+// writePart writes the samples of a part, a channel after the other.
+func (s *Store) writePart(ctx context.Context, p *part, file *os.File) (info *segment.Info, size int64, err error) {
 	var pl *plan
-	var groups [][]unit
-	err := s.db.Read(ctx, func(c *db.Conn) error {
-		sealed, err := sealedOn(c, p.capture.ID, 0)
-		if err != nil {
+	var units []unit
+	var sp *spool
+	defer func() {
+		if sp != nil && !errors.Is(err, errCrash) {
+			sp.remove()
+		}
+	}()
+	if err := s.db.Read(ctx, func(c *db.Conn) (err error) {
+		if pl, err = s.surveyPart(c, p); err != nil {
 			return err
 		}
-		// What earlier segments know of a channel may be newer than what a
-		// late batch says.
-		pl, err = s.survey(c, p.capture, chunks, sealed.channels, func(e *ChunkError, body []byte) error {
-			return s.setAside(p, e, body)
-		})
-		if err == nil {
-			groups, err = s.groups(c, pl, s.opts.MemorySamples)
+		if units, err = s.units(c, pl, s.opts.MemorySamples); err != nil {
+			return err
 		}
-		return err
-	})
-	if err != nil {
+		if sp, err = newSpool(file.Name()+".spool"+unfinished, len(pl.channels)); err != nil {
+			return err
+		}
+		return s.visit(c, pl, sp.add)
+	}); err != nil {
 		return nil, 0, err
 	}
 	w, err := segment.NewWriter(file, segment.Info{
@@ -248,33 +248,44 @@ func (s *Store) writePart(ctx context.Context, p *part, file *os.File) (*segment
 	if err != nil {
 		return nil, 0, err
 	}
-	var arena []Point
-	for _, group := range groups {
-		if err := s.db.Read(ctx, func(c *db.Conn) (err error) {
-			arena, err = s.gather(c, pl, group, arena)
-			return err
-		}); err != nil {
+	most := 0
+	for i := range units {
+		most = max(most, units[i].count)
+	}
+	points := make([]Point, 0, most)
+	for _, u := range units {
+		if points, err = sp.load(u.channel, u.from, u.to, points[:0]); err != nil {
 			return nil, 0, err
 		}
+		sortByTime(points)
 		if err := s.step("write"); err != nil {
 			return nil, 0, err
 		}
-		parts := make([]segment.Part, len(group))
-		for i, u := range group {
-			parts[i] = segment.Part{Channel: u.channel, Points: u.points}
-		}
-		if err := w.Write(parts); err != nil {
+		if err := w.Write(u.channel, points); err != nil {
 			return nil, 0, err
 		}
 	}
-	info, err := w.Close()
-	if err != nil {
+	if info, err = w.Close(); err != nil {
 		return nil, 0, err
 	}
 	if info.Rows+p.damaged != p.samples {
 		return nil, 0, fmt.Errorf("%d of %d samples are in the file, %d are damaged", info.Rows, p.samples, p.damaged)
 	}
 	return info, w.Size(), nil
+}
+
+// surveyPart finds out what the part's chunks hold and sets the damaged ones
+// aside. What earlier segments know of a channel may be newer than what a late
+// batch says.
+func (s *Store) surveyPart(c *db.Conn, p *part) (*plan, error) {
+	sealed, err := sealedOn(c, p.capture.ID, 0)
+	if err != nil {
+		return nil, err
+	}
+	chunks := chunkRange{capture: p.capture.ID, after: p.first - 1, upTo: p.last, from: math.MinInt64, to: math.MaxInt64}
+	return s.survey(c, p.capture, chunks, sealed.channels, func(e *ChunkError, body []byte) error {
+		return s.setAside(p, e, body)
+	})
 }
 
 // setAside keeps the body of a chunk that cannot be decoded, so that sealing

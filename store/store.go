@@ -32,7 +32,7 @@ var (
 const (
 	DefaultSegmentEvery   = 10 * time.Minute
 	DefaultSegmentSamples = 10_000_000
-	DefaultMemorySamples  = 1_000_000
+	DefaultMemorySamples  = 500_000
 )
 
 // capturesDir is the folder of the sealed files within the data directory.

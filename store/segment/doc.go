@@ -13,6 +13,6 @@
 //
 // The files are written page by page with the encodings of parquet-go rather
 // than by its row writer: pages then begin where channels do, the columns that
-// repeat one text cost a few bytes and no time, and memory is what the caller
-// hands over.
+// repeat one text cost a few bytes and no time, and memory stays at one page
+// of rows and one row group of encoded pages.
 package segment

@@ -122,26 +122,19 @@ func (c *Channel) Address() string {
 	return s.Address()
 }
 
-// Count adds the points, whose values are in Unit, to the channel's figures.
-func (c *Channel) Count(points []Point) {
-	if len(points) == 0 {
-		return
-	}
-	first, last := points[0].Time, points[0].Time
+// count adds rows to the channel's figures; values are theirs in Unit.
+func (c *Channel) count(points []Point, values []float64) {
+	add := Channel{Rows: int64(len(points)), FirstUS: points[0].Time, LastUS: points[len(points)-1].Time}
 	low, high := math.Inf(1), math.Inf(-1)
 	var count [sample.Qualities]int64
-	for i := range points {
-		p := &points[i]
-		first, last = min(first, p.Time), max(last, p.Time)
-		count[p.Quality]++
-		if p.Quality != sample.Bad && !math.IsNaN(p.Value) && !math.IsInf(p.Value, 0) {
-			low, high = min(low, p.Value), max(high, p.Value)
+	for i, v := range values {
+		q := points[i].Quality
+		count[q]++
+		if q != sample.Bad && v-v == 0 { // finite
+			low, high = min(low, v), max(high, v)
 		}
 	}
-	add := Channel{
-		Rows: int64(len(points)), FirstUS: first, LastUS: last,
-		Good: count[sample.Good], Suspect: count[sample.Suspect], Bad: count[sample.Bad],
-	}
+	add.Good, add.Suspect, add.Bad = count[sample.Good], count[sample.Suspect], count[sample.Bad]
 	if low <= high {
 		add.Min, add.Max = &low, &high
 	}

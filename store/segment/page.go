@@ -13,23 +13,53 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// page is a stretch of one channel's rows. Pages end where a channel does, so
-// every column has its pages at the same rows.
-type page struct {
-	channel *Channel
-	points  []Point // values are native
-}
-
 // bounds are a page's or chunk's least and greatest value as the footer holds
 // them; nil where there are none.
 type bounds struct{ min, max []byte }
 
-// columnScratch is reused from page to page.
-type columnScratch struct {
+// scratch encodes the pages of one stretch of a channel's rows; its buffers
+// are reused.
+type scratch struct {
+	values []float64 // the rows' values in the channel's unit
 	out    []byte
 	times  []int64
-	values []float64
+	native []float64
 	codes  []int32
+}
+
+// begin converts the rows' native values.
+func (s *scratch) begin(c *Channel, points []Point) {
+	s.values = s.values[:0]
+	conv := c.Conversion()
+	if conv.IsIdentity() {
+		for i := range points {
+			s.values = append(s.values, points[i].Value)
+		}
+		return
+	}
+	for i := range points {
+		s.values = append(s.values, conv.Apply(points[i].Value))
+	}
+}
+
+// encode gives the body of a column's page and its bounds; both are valid
+// until the next call.
+func (s *scratch) encode(column int, c *Channel, points []Point, words *texts) (body []byte, b bounds, err error) {
+	switch column {
+	case columnTime:
+		return s.timesOf(points)
+	case columnValue:
+		s.out, err = new(bytestreamsplit.Encoding).EncodeDouble(s.out[:0], s.values)
+		return s.out, valueBounds(s.values), err
+	case columnQuality:
+		return s.qualities(points, words.bitWidth())
+	case columnNative:
+		return s.natives(c, points)
+	}
+	word := text(column, c)
+	code := words.code(word)
+	s.out = appendRun(s.out[:0], words.bitWidth(), len(points), code)
+	return s.out, bounds{min: []byte(word), max: []byte(word)}, nil
 }
 
 // texts gives each distinct text of a row group its code, in order of
@@ -92,10 +122,10 @@ func text(column int, c *Channel) string {
 }
 
 // qualities encodes the quality column; a page is mostly of one quality.
-func (s *columnScratch) qualities(p *page, width int) ([]byte, bounds, error) {
+func (s *scratch) qualities(points []Point, width int) ([]byte, bounds, error) {
 	var present [sample.Qualities]bool
-	for i := range p.points {
-		present[p.points[i].Quality] = true
+	for i := range points {
+		present[points[i].Quality] = true
 	}
 	var b bounds
 	kinds := 0
@@ -113,12 +143,12 @@ func (s *columnScratch) qualities(p *page, width int) ([]byte, bounds, error) {
 		}
 	}
 	if kinds == 1 {
-		s.out = appendRun(s.out[:0], width, len(p.points), int32(p.points[0].Quality))
+		s.out = appendRun(s.out[:0], width, len(points), int32(points[0].Quality))
 		return s.out, b, nil
 	}
 	s.codes = s.codes[:0]
-	for i := range p.points {
-		s.codes = append(s.codes, int32(p.points[i].Quality))
+	for i := range points {
+		s.codes = append(s.codes, int32(points[i].Quality))
 	}
 	var err error
 	s.out = append(s.out[:0], byte(width))
@@ -128,10 +158,10 @@ func (s *columnScratch) qualities(p *page, width int) ([]byte, bounds, error) {
 	return s.out, b, err
 }
 
-func (s *columnScratch) timesOf(p *page) ([]byte, bounds, error) {
+func (s *scratch) timesOf(points []Point) ([]byte, bounds, error) {
 	s.times = s.times[:0]
-	for i := range p.points {
-		s.times = append(s.times, p.points[i].Time)
+	for i := range points {
+		s.times = append(s.times, points[i].Time)
 	}
 	var err error
 	s.out, err = new(delta.BinaryPackedEncoding).EncodeInt64(s.out[:0], s.times)
@@ -142,43 +172,26 @@ func (s *columnScratch) timesOf(p *page) ([]byte, bounds, error) {
 	}, err
 }
 
-func (s *columnScratch) valuesOf(p *page) ([]byte, bounds, error) {
-	s.values = s.values[:0]
-	conv := p.channel.Conversion()
-	if conv.IsIdentity() {
-		for i := range p.points {
-			s.values = append(s.values, p.points[i].Value)
-		}
-	} else {
-		for i := range p.points {
-			s.values = append(s.values, conv.Apply(p.points[i].Value))
-		}
-	}
-	var err error
-	s.out, err = new(bytestreamsplit.Encoding).EncodeDouble(s.out[:0], s.values)
-	return s.out, valueBounds(s.values), err
-}
-
 // natives encodes native_value: definition levels (4 bytes of length and one
 // run), then the values, or no values where the channel needs none.
-func (s *columnScratch) natives(p *page) ([]byte, bounds, error) {
+func (s *scratch) natives(c *Channel, points []Point) ([]byte, bounds, error) {
 	defined := int32(0)
-	if p.channel.Native == NativeColumn {
+	if c.Native == NativeColumn {
 		defined = 1
 	}
 	s.out = append(s.out[:0], 0, 0, 0, 0)
-	s.out = appendRunLength(s.out, 1, len(p.points), defined)
+	s.out = appendRunLength(s.out, 1, len(points), defined)
 	binary.LittleEndian.PutUint32(s.out, uint32(len(s.out)-4))
 	if defined == 0 {
 		return s.out, bounds{}, nil
 	}
-	s.values = s.values[:0]
-	for i := range p.points {
-		s.values = append(s.values, p.points[i].Value)
+	s.native = s.native[:0]
+	for i := range points {
+		s.native = append(s.native, points[i].Value)
 	}
-	body, err := new(bytestreamsplit.Encoding).EncodeDouble(nil, s.values)
+	body, err := new(bytestreamsplit.Encoding).EncodeDouble(nil, s.native)
 	s.out = append(s.out, body...)
-	return s.out, valueBounds(s.values), err
+	return s.out, valueBounds(s.native), err
 }
 
 // valueBounds leaves NaN out and gives zeros the signs that the format asks

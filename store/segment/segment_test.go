@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func writeFile(tb testing.TB, path string, info Info, parts []Part) *Info {
+func writeFile(tb testing.TB, path string, info Info, parts []part) *Info {
 	tb.Helper()
 	file, err := os.Create(path)
 	if err != nil {
@@ -27,7 +27,7 @@ func writeFile(tb testing.TB, path string, info Info, parts []Part) *Info {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := w.Write(parts); err != nil {
+	if err := writeParts(w, parts); err != nil {
 		tb.Fatal(err)
 	}
 	got, err := w.Close()
@@ -78,11 +78,11 @@ func TestFileGivesBackEveryRowAndItsDescription(t *testing.T) {
 		t.Fatalf("info %+v", got)
 	}
 	for i, part := range parts {
-		if got := readAll(t, f, i, math.MinInt64, math.MaxInt64, true); !equal(got, part.Points) {
+		if got := readAll(t, f, i, math.MinInt64, math.MaxInt64, true); !equal(got, part.points) {
 			t.Fatalf("channel %d: native rows differ", i)
 		}
 		c := &f.Info().Channels[i]
-		want := slices.Clone(part.Points)
+		want := slices.Clone(part.points)
 		for k := range want {
 			want[k].Value = c.Conversion().Apply(want[k].Value)
 		}
@@ -112,7 +112,7 @@ func TestOrdinaryReadersSeeTheSameRows(t *testing.T) {
 	}
 	info.Channels[0].Native = NativeColumn
 	info.Channels[1].Native = NativeSame
-	parts := []Part{
+	parts := []part{
 		{0, []Point{{1_000_000, 63.4, sample.Good}, {1_000_500, math.NaN(), sample.Bad}}},
 		{1, []Point{{-5, 3500, sample.Suspect}, {7, 0, sample.Good}, {7, math.Inf(1), sample.Bad}}},
 	}
@@ -240,7 +240,7 @@ func TestRandomFilesComeBack(t *testing.T) {
 		units := []sample.Unit{sample.Kilowatt, sample.Celsius, sample.RPM, ""}
 		shown := []sample.Unit{sample.Horsepower, sample.Fahrenheit, sample.RPM, ""}
 		info := Info{Capture: "c"}
-		var parts []Part
+		var parts []part
 		for i := range rapid.IntRange(0, 5).Draw(t, "channels") {
 			u := rapid.IntRange(0, 3).Draw(t, "unit")
 			described := sample.Channel{Key: string(rune('a' + i)), NativeUnit: units[u], Unit: shown[u]}
@@ -260,7 +260,7 @@ func TestRandomFilesComeBack(t *testing.T) {
 			ch.Native = check.Form()
 			info.Channels = append(info.Channels, ch)
 			half := len(points) / 2
-			parts = append(parts, Part{i, points[:half]}, Part{i, points[half:]})
+			parts = append(parts, part{i, points[:half]}, part{i, points[half:]})
 		}
 		file, err := os.CreateTemp(dir, "")
 		if err != nil {
@@ -274,7 +274,7 @@ func TestRandomFilesComeBack(t *testing.T) {
 		}
 		for rest := parts; len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "at once")
-			if err := w.Write(rest[:n]); err != nil {
+			if err := writeParts(w, rest[:n]); err != nil {
 				t.Fatal(err)
 			}
 			rest = rest[n:]
@@ -288,7 +288,7 @@ func TestRandomFilesComeBack(t *testing.T) {
 		}
 		defer f.Close()
 		for i := range info.Channels {
-			want := slices.Concat(parts[2*i].Points, parts[2*i+1].Points)
+			want := slices.Concat(parts[2*i].points, parts[2*i+1].points)
 			var got []Point
 			c := f.Read(i, math.MinInt64, math.MaxInt64, true)
 			for points, err := c.Next(); err == nil; points, err = c.Next() {
@@ -306,7 +306,7 @@ func TestRandomFilesComeBack(t *testing.T) {
 func TestWriterRefusesRowsOutOfOrder(t *testing.T) {
 	t.Parallel()
 	info, _ := session(2, 10)
-	for name, parts := range map[string][]Part{
+	for name, parts := range map[string][]part{
 		"channel": {{1, []Point{{Time: 1}}}, {0, []Point{{Time: 1}}}},
 		"time":    {{0, []Point{{Time: 2}}}, {0, []Point{{Time: 1}}}},
 		"unknown": {{2, []Point{{Time: 1}}}},
@@ -317,8 +317,10 @@ func TestWriterRefusesRowsOutOfOrder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := w.Write(parts); err == nil {
-				t.Error("no error")
+			if err := writeParts(w, parts); err == nil {
+				if _, err = w.Close(); err == nil {
+					t.Error("no error")
+				}
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -19,8 +20,11 @@ const (
 	// pageRows bounds a page: small enough that a reader of a short stretch
 	// decodes little, large enough to compress well.
 	pageRows = 16 << 10
-	// groupRows bounds a row group, which readers hold in memory as a whole.
-	groupRows = 1 << 20
+	// groupRows and groupBytes bound a row group: other programs' readers hold
+	// one in memory as a whole, and the writer holds it encoded, some 4 bytes a
+	// row.
+	groupRows  = 512 << 10
+	groupBytes = 3 << 20
 	// compressionWindow covers a page, so that the compressor needs little
 	// memory.
 	compressionWindow = 256 << 10
@@ -29,31 +33,36 @@ const (
 // createdBy is the footer's name for the program that wrote the file.
 const createdBy = "dynotap"
 
-// Part is a stretch of one channel's rows, in order of time; their values are
-// native.
-type Part struct {
-	// Channel is the index into the writer's channels.
-	Channel int
-	Points  []Point
-}
-
-// Writer writes one file. Row groups go out as they come; what it keeps is
-// the index of the pages. It is not safe for concurrent use.
+// Writer writes one file, channel by channel. It holds a page of rows, the
+// encoded pages of a row group and the index of all pages. It is not safe for
+// concurrent use.
 type Writer struct {
 	buffer  *bufio.Writer
 	offset  int64
 	err     error
 	info    Info
-	columns int
 	zstd    *zstd.Encoder
-	scratch columnScratch
+	scratch scratch
 	packed  []byte
-	stats   []Point
+
+	channel int     // the channel that rows came for last
+	page    []Point // its rows that are not encoded yet
+	last    int64   // the time of its last row
+	rows    int64   // of the row group
+	columns []column
 	groups  []group
-	last    int // the channel that rows came for last
 }
 
-// group is a row group with its columns' page indexes.
+// column is one column of the row group under way.
+type column struct {
+	words   texts
+	body    bytes.Buffer // the encoded pages
+	meta    format.ColumnMetaData
+	offsets format.OffsetIndex // relative to body
+	index   format.ColumnIndex
+}
+
+// group is a row group that was written, with its columns' page indexes.
 type group struct {
 	meta    format.RowGroup
 	offsets []format.OffsetIndex
@@ -83,193 +92,111 @@ func NewWriter(w io.Writer, info Info) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start compression: %w", err)
 	}
-	out := &Writer{buffer: bufio.NewWriterSize(w, 64<<10), info: info, columns: columns, zstd: encoder}
+	out := &Writer{
+		buffer: bufio.NewWriterSize(w, 64<<10), info: info, zstd: encoder,
+		page: make([]Point, 0, pageRows), columns: make([]column, columns),
+	}
+	out.beginGroup()
 	out.write([]byte("PAR1"))
 	return out, out.err
 }
 
-// Write appends rows as row groups of a bounded size. Parts come in ascending
-// order of their channels, also from call to call; a channel's parts in order
-// of time. It keeps nothing of them.
-func (w *Writer) Write(parts []Part) error {
-	var pages []page
-	rows := 0
-	for _, part := range parts {
-		if err := w.accept(part); err != nil {
-			return err
-		}
-		channel := &w.info.Channels[part.Channel]
-		for points := part.Points; len(points) > 0; {
-			n := min(len(points), pageRows)
-			if rows+n > groupRows {
-				w.writeGroup(pages)
-				pages, rows = pages[:0], 0
-			}
-			pages = append(pages, page{channel, points[:n]})
-			points, rows = points[n:], rows+n
-		}
+// Write appends rows of a channel, the index into the info's channels. Rows
+// come in ascending order of their channels, and for each in order of time;
+// their values are native. It keeps nothing of points.
+func (w *Writer) Write(channel int, points []Point) error {
+	if channel < w.channel || channel >= len(w.info.Channels) {
+		return fmt.Errorf("rows of channel %d after those of channel %d of %d", channel, w.channel, len(w.info.Channels))
 	}
-	if rows > 0 {
-		w.writeGroup(pages)
+	if channel != w.channel {
+		w.endPage()
+		w.channel = channel
+	}
+	for len(points) > 0 && w.err == nil {
+		n := min(len(points), pageRows-len(w.page))
+		w.page = append(w.page, points[:n]...)
+		points = points[n:]
+		if len(w.page) == pageRows {
+			w.endPage()
+		}
 	}
 	return w.err
 }
 
-// accept checks the order and counts the figures.
-func (w *Writer) accept(part Part) error {
-	if part.Channel < w.last || part.Channel >= len(w.info.Channels) {
-		return fmt.Errorf("rows of channel %d after those of channel %d of %d", part.Channel, w.last, len(w.info.Channels))
+// endPage encodes the rows at hand as a page of every column.
+func (w *Writer) endPage() {
+	if len(w.page) == 0 || w.err != nil {
+		return
 	}
-	if len(part.Points) == 0 {
-		return nil
+	c := &w.info.Channels[w.channel]
+	if c.Rows == 0 {
+		w.last = w.page[0].Time
 	}
-	w.last = part.Channel
-	c := &w.info.Channels[part.Channel]
-	if c.Rows > 0 && part.Points[0].Time < c.LastUS {
-		return fmt.Errorf("rows of channel %q are not in order of time", c.Key)
-	}
-	conv := c.Conversion()
-	for points := part.Points; len(points) > 0; {
-		n := min(len(points), pageRows)
-		if conv.IsIdentity() {
-			c.Count(points[:n])
-		} else {
-			w.stats = append(w.stats[:0], points[:n]...)
-			for i := range w.stats {
-				w.stats[i].Value = conv.Apply(w.stats[i].Value)
-			}
-			c.Count(w.stats)
+	for i := range w.page {
+		if w.page[i].Time < w.last {
+			w.err = fmt.Errorf("rows of channel %q are not in order of time", c.Key)
+			return
 		}
-		points = points[n:]
+		w.last = w.page[i].Time
 	}
+	w.scratch.begin(c, w.page)
+	c.count(w.page, w.scratch.values)
 	if w.info.Rows == 0 {
 		w.info.FirstUS, w.info.LastUS = c.FirstUS, c.LastUS
 	}
 	w.info.FirstUS, w.info.LastUS = min(w.info.FirstUS, c.FirstUS), max(w.info.LastUS, c.LastUS)
-	w.info.Rows += int64(len(part.Points))
-	return nil
+	w.info.Rows += int64(len(w.page))
+	for i := range w.columns {
+		w.addPage(i, c)
+	}
+	w.rows += int64(len(w.page))
+	w.page = w.page[:0]
+	held := 0
+	for i := range w.columns {
+		held += w.columns[i].body.Len()
+	}
+	if w.rows+pageRows > groupRows || held > groupBytes {
+		w.endGroup()
+	}
 }
 
-func (w *Writer) writeGroup(pages []page) {
-	g := group{
-		offsets: make([]format.OffsetIndex, w.columns),
-		indexes: make([]format.ColumnIndex, w.columns),
-		meta: format.RowGroup{
-			FileOffset: w.offset,
-			Ordinal:    int16(len(w.groups)),
-			SortingColumns: []format.SortingColumn{
-				{ColumnIdx: columnChannel}, {ColumnIdx: columnTime},
-			},
-		},
-	}
-	for _, p := range pages {
-		g.meta.NumRows += int64(len(p.points))
-	}
-	for column := range w.columns {
-		chunk := w.writeChunk(column, pages, &g.offsets[column], &g.indexes[column])
-		chunk.MetaData.NumValues = g.meta.NumRows
-		g.meta.TotalByteSize += chunk.MetaData.TotalUncompressedSize
-		g.meta.TotalCompressedSize += chunk.MetaData.TotalCompressedSize
-		g.meta.Columns = append(g.meta.Columns, chunk)
-	}
-	w.groups = append(w.groups, g)
-}
-
-// writeChunk writes one column of a row group.
-func (w *Writer) writeChunk(column int, pages []page, offsets *format.OffsetIndex, index *format.ColumnIndex) format.ColumnChunk {
-	kind := &columnNames[column]
-	chunk := format.ColumnChunk{MetaData: format.ColumnMetaData{
-		Type: kind.physical, Encoding: encodings(column), PathInSchema: []string{kind.name}, Codec: kind.codec,
-	}}
-	meta := &chunk.MetaData
-	words := w.dictionary(column, pages)
-	if len(words.list) > 0 {
-		meta.DictionaryPageOffset = w.offset
-		w.writePage(format.PageHeader{
-			Type: format.DictionaryPage,
-			DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{
-				NumValues: int32(len(words.list)), Encoding: format.Plain,
-			}),
-		}, kind.codec, words.plain(), meta)
-	}
-	meta.DataPageOffset = w.offset
-	row := int64(0)
-	for i := range pages {
-		body, b := w.encode(column, &pages[i], words)
-		start := w.offset
-		w.writePage(format.PageHeader{
-			Type: format.DataPage,
-			DataPageHeader: thrift.New(format.DataPageHeader{
-				NumValues: int32(len(pages[i].points)), Encoding: kind.encoding,
-				DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE,
-			}),
-		}, kind.codec, body, meta)
-		offsets.PageLocations = append(offsets.PageLocations, format.PageLocation{
-			Offset: start, CompressedPageSize: int32(w.offset - start), FirstRowIndex: row,
-		})
-		row += int64(len(pages[i].points))
-		index.NullPages = append(index.NullPages, false)
-		index.MinValues = append(index.MinValues, b.min)
-		index.MaxValues = append(index.MaxValues, b.max)
-		widen(&meta.Statistics, column, b)
-		if kind.optional && pages[i].channel.Native != NativeColumn {
-			meta.Statistics.NullCount += int64(len(pages[i].points))
-		}
-	}
-	if column == columnChannel {
-		index.BoundaryOrder = format.Ascending
-	}
-	if column == columnValue || column == columnNative {
-		// A page of NaN alone has no bounds, and an index must have all.
-		*index = format.ColumnIndex{}
-	}
-	return chunk
-}
-
-// dictionary collects the texts of a row group; the qualities have the codes
-// of sample.Quality.
-func (w *Writer) dictionary(column int, pages []page) *texts {
-	words := new(texts)
-	switch column {
-	case columnChannel, columnName, columnUnit:
-		for i := range pages {
-			words.code(text(column, pages[i].channel))
-		}
-	case columnQuality:
-		for q := range sample.Qualities {
-			words.code(sample.Quality(q).String())
-		}
-	}
-	return words
-}
-
-func (w *Writer) encode(column int, p *page, words *texts) (body []byte, b bounds) {
-	var err error
-	switch column {
-	case columnTime:
-		body, b, err = w.scratch.timesOf(p)
-	case columnValue:
-		body, b, err = w.scratch.valuesOf(p)
-	case columnQuality:
-		body, b, err = w.scratch.qualities(p, words.bitWidth())
-	case columnNative:
-		body, b, err = w.scratch.natives(p)
-	default:
-		word := text(column, p.channel)
-		w.scratch.out = appendRun(w.scratch.out[:0], words.bitWidth(), len(p.points), words.code(word))
-		body, b = w.scratch.out, bounds{min: []byte(word), max: []byte(word)}
-	}
+// addPage encodes the page of one column.
+func (w *Writer) addPage(i int, c *Channel) {
+	kind, column := &columnNames[i], &w.columns[i]
+	body, b, err := w.scratch.encode(i, c, w.page, &column.words)
 	if err != nil && w.err == nil {
-		w.err = fmt.Errorf("encode column %s: %w", columnNames[column].name, err)
+		w.err = fmt.Errorf("encode column %s: %w", kind.name, err)
 	}
-	return body, b
+	start := column.body.Len()
+	w.putPage(&column.body, format.PageHeader{
+		Type: format.DataPage,
+		DataPageHeader: thrift.New(format.DataPageHeader{
+			NumValues: int32(len(w.page)), Encoding: kind.encoding,
+			DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE,
+		}),
+	}, body, &column.meta)
+	column.offsets.PageLocations = append(column.offsets.PageLocations, format.PageLocation{
+		Offset: int64(start), CompressedPageSize: int32(column.body.Len() - start), FirstRowIndex: w.rows,
+	})
+	if i != columnValue && i != columnNative {
+		// A page of NaN alone has no bounds, and an index must have all: these
+		// two columns go without.
+		column.index.NullPages = append(column.index.NullPages, false)
+		column.index.MinValues = append(column.index.MinValues, b.min)
+		column.index.MaxValues = append(column.index.MaxValues, b.max)
+	}
+	column.meta.NumValues += int64(len(w.page))
+	widen(&column.meta.Statistics, i, b)
+	if kind.optional && c.Native != NativeColumn {
+		column.meta.Statistics.NullCount += int64(len(w.page))
+	}
 }
 
-// writePage compresses body where the codec says so and writes it behind its
-// header.
-func (w *Writer) writePage(header format.PageHeader, codec format.CompressionCodec, body []byte, meta *format.ColumnMetaData) {
+// putPage compresses a page where the column's codec says so and appends it
+// behind its header.
+func (w *Writer) putPage(dst *bytes.Buffer, header format.PageHeader, body []byte, meta *format.ColumnMetaData) {
 	packed := body
-	if codec == format.Zstd {
+	if meta.Codec == format.Zstd {
 		w.packed = w.zstd.EncodeAll(body, w.packed[:0])
 		packed = w.packed
 	}
@@ -277,29 +204,91 @@ func (w *Writer) writePage(header format.PageHeader, codec format.CompressionCod
 	header.CompressedPageSize = int32(len(packed))
 	header.CRC = int32(crc32.ChecksumIEEE(packed))
 	head := w.marshal(&header)
-	w.write(head)
-	w.write(packed)
+	dst.Write(head)
+	dst.Write(packed)
 	meta.TotalUncompressedSize += int64(len(head) + len(body))
 	meta.TotalCompressedSize += int64(len(head) + len(packed))
+}
+
+// beginGroup empties the columns; the qualities have the codes of
+// sample.Quality.
+func (w *Writer) beginGroup() {
+	w.rows = 0
+	for i := range w.columns {
+		c, kind := &w.columns[i], &columnNames[i]
+		c.body.Reset()
+		c.words = texts{}
+		c.offsets, c.index = format.OffsetIndex{}, format.ColumnIndex{}
+		c.meta = format.ColumnMetaData{
+			Type: kind.physical, Encoding: encodings(i), PathInSchema: []string{kind.name}, Codec: kind.codec,
+		}
+		if i == columnChannel {
+			c.index.BoundaryOrder = format.Ascending
+		}
+		if i == columnQuality {
+			for q := range sample.Qualities {
+				c.words.code(sample.Quality(q).String())
+			}
+		}
+	}
+}
+
+// endGroup writes the row group at hand, column by column.
+func (w *Writer) endGroup() {
+	if w.rows == 0 {
+		return
+	}
+	g := group{meta: format.RowGroup{
+		NumRows: w.rows, FileOffset: w.offset, Ordinal: int16(len(w.groups)),
+		SortingColumns: []format.SortingColumn{{ColumnIdx: columnChannel}, {ColumnIdx: columnTime}},
+	}}
+	for i := range w.columns {
+		c := &w.columns[i]
+		if len(c.words.list) > 0 {
+			var dictionary bytes.Buffer
+			w.putPage(&dictionary, format.PageHeader{
+				Type: format.DictionaryPage,
+				DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{
+					NumValues: int32(len(c.words.list)), Encoding: format.Plain,
+				}),
+			}, c.words.plain(), &c.meta)
+			c.meta.DictionaryPageOffset = w.offset
+			w.write(dictionary.Bytes())
+		}
+		c.meta.DataPageOffset = w.offset
+		for k := range c.offsets.PageLocations {
+			c.offsets.PageLocations[k].Offset += w.offset
+		}
+		w.write(c.body.Bytes())
+		g.meta.TotalByteSize += c.meta.TotalUncompressedSize
+		g.meta.TotalCompressedSize += c.meta.TotalCompressedSize
+		g.meta.Columns = append(g.meta.Columns, format.ColumnChunk{MetaData: c.meta})
+		g.offsets = append(g.offsets, c.offsets)
+		g.indexes = append(g.indexes, c.index)
+	}
+	w.groups = append(w.groups, g)
+	w.beginGroup()
 }
 
 // Close writes the index and the footer and gives what the file holds. It does
 // not close the underlying writer.
 func (w *Writer) Close() (*Info, error) {
+	w.endPage()
+	w.endGroup()
+	w.writeIndexes()
 	row := int64(0)
 	for i := range w.info.Channels {
 		w.info.Channels[i].FirstRow = row
 		row += w.info.Channels[i].Rows
 	}
-	w.writeIndexes()
 	text, err := json.Marshal(&w.info)
 	if err != nil && w.err == nil {
 		w.err = fmt.Errorf("encode metadata: %w", err)
 	}
 	meta := format.FileMetaData{
-		Version: 2, Schema: schema(w.columns), NumRows: w.info.Rows,
+		Version: 2, Schema: schema(len(w.columns)), NumRows: w.info.Rows,
 		KeyValueMetadata: []format.KeyValue{{Key: metadataKey, Value: string(text)}},
-		CreatedBy:        createdBy, ColumnOrders: columnOrders(w.columns),
+		CreatedBy:        createdBy, ColumnOrders: columnOrders(len(w.columns)),
 	}
 	for i := range w.groups {
 		meta.RowGroups = append(meta.RowGroups, w.groups[i].meta)
