@@ -32,6 +32,10 @@ const warnEvery = 5 * time.Second
 // program had to stop.
 const reasonStopped = "stopped"
 
+// reasonPriority is why samples are dropped that a source hands over with a
+// priority that does not exist (CONFORMANCE Q2).
+const reasonPriority = "invalid_priority"
+
 // Accepted tells of a batch that the queue took, after it was durable.
 type Accepted struct {
 	ID      sample.BatchID
@@ -59,7 +63,6 @@ type Intake struct {
 
 	mu    sync.Mutex
 	lanes map[string]*lane
-	stuck error // why the queue does not take batches at present
 }
 
 // Lane opens a source's way in, with the validation settings of that source.
@@ -109,12 +112,12 @@ func (in *Intake) place(ctx context.Context, l *lane, b *sample.Batch) (p *prepa
 	p = l.ready[b.Set]
 	if p == nil {
 		p = in.prepare(l, b.Set)
-		if err := in.persist(ctx, func() error { return in.store.PutSet(ctx, p.set) }); err != nil {
+		if err := in.persist(ctx, l, func() error { return in.store.PutSet(ctx, p.set) }); err != nil {
 			return nil, fmt.Errorf("store channel set: %w", err)
 		}
 		l.ready[b.Set] = p
 	}
-	err = in.persist(ctx, func() (err error) {
+	err = in.persist(ctx, l, func() (err error) {
 		b.Capture, err = in.session.begin(ctx)
 		return err
 	})
@@ -135,7 +138,7 @@ func (in *Intake) enqueue(ctx context.Context, l *lane, b *sample.Batch, samples
 	part.ID, part.Samples, part.Priority = in.ids.Next(), samples, priority
 	l.payload = sample.AppendBatch(l.payload[:0], &part)
 	item := queue.Item{Source: l.name, Priority: priority, Samples: len(samples), Payload: l.payload}
-	err := in.persist(ctx, func() error {
+	err := in.persist(ctx, l, func() error {
 		_, err := in.queue.Enqueue(ctx, item)
 		return err
 	})
@@ -151,6 +154,9 @@ func (in *Intake) enqueue(ctx context.Context, l *lane, b *sample.Batch, samples
 		return nil
 	case errors.Is(err, queue.ErrFull):
 		return nil // by policy; the queue has counted it
+	case errors.Is(err, queue.ErrPriority):
+		in.ledger.abandon(l.name, len(samples), reasonPriority)
+		return err
 	default:
 		in.ledger.abandon(l.name, len(samples), reasonStopped)
 		return err
@@ -159,18 +165,19 @@ func (in *Intake) enqueue(ctx context.Context, l *lane, b *sample.Batch, samples
 
 // persist repeats put while it fails for a reason that may pass, and makes
 // that reason visible; ctx ends it.
-func (in *Intake) persist(ctx context.Context, put func() error) error {
+func (in *Intake) persist(ctx context.Context, l *lane, put func() error) error {
 	for wait := retryAccept; ; wait = min(2*wait, retryAcceptMax) {
 		err := put()
-		if err == nil || errors.Is(err, queue.ErrFull) || ctx.Err() != nil {
-			in.setStuck(nil)
+		if err == nil || errors.Is(err, queue.ErrFull) || errors.Is(err, queue.ErrPriority) || ctx.Err() != nil {
+			in.setStuck(l, nil)
 			return err
 		}
-		if in.setStuck(err) {
-			in.logger.Error("the queue does not take batches, sources wait", "error", err)
+		if in.setStuck(l, err) {
+			in.logger.Error("the queue does not take batches, a source waits", "source", l.name, "error", err)
 		}
 		select {
 		case <-ctx.Done():
+			in.setStuck(l, nil)
 			return err
 		case <-time.After(wait):
 		}
@@ -178,11 +185,11 @@ func (in *Intake) persist(ctx context.Context, put func() error) error {
 }
 
 // setStuck reports whether this is news.
-func (in *Intake) setStuck(err error) bool {
+func (in *Intake) setStuck(l *lane, err error) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	news := in.stuck == nil && err != nil
-	in.stuck = err
+	news := l.stuck == nil && err != nil
+	l.stuck = err
 	return news
 }
 
@@ -191,7 +198,12 @@ func (in *Intake) setStuck(err error) bool {
 func (in *Intake) Stuck() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.stuck
+	for _, l := range in.lanes {
+		if l.stuck != nil {
+			return l.stuck
+		}
+	}
+	return nil
 }
 
 // MeanLatency is the mean time from the arrival of a source's packets until

@@ -327,3 +327,19 @@ func TestMeanLatencyIsOfTheSource(t *testing.T) {
 		t.Errorf("told %v", told)
 	}
 }
+
+func TestQ2ABatchOfNoPriorityIsRefusedAndCounted(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, t.TempDir(), setup{})
+	accept := r.lane("cell")
+	f := newFeed("cell", clockTime)
+	if err := accept(t.Context(), f.next(10, sample.Bulk+1)); !errors.Is(err, queue.ErrPriority) {
+		t.Errorf("got %v", err)
+	}
+	if a := r.account("cell"); a.Received != 30 || !maps.Equal(a.DroppedBy, map[string]int64{reasonPriority: 30}) || r.Intake.Stuck() != nil {
+		t.Errorf("booked %+v, stuck %v", a, r.Intake.Stuck())
+	}
+	if err := accept(t.Context(), f.next(10, sample.Bulk)); err != nil {
+		t.Errorf("the next batch: %v", err)
+	}
+}

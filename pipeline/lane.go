@@ -32,6 +32,8 @@ type lane struct {
 	urgent   []sample.Sample // used again for each batch, as is rest
 	rest     []sample.Sample
 
+	stuck error // why its batch waits outside the queue; under Intake.mu
+
 	batches, waited atomic.Int64 // accepted, and their latencies together in µs
 }
 
