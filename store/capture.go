@@ -159,7 +159,7 @@ func nullable(us *int64) any {
 // liveChunks bounds the numbers of the chunks of a capture that count: those
 // above sealed, up to newest. Chunks up to sealed are in files.
 func liveChunks(c *db.Conn, capture string) (sealed, newest int64, err error) {
-	err = c.Query(`SELECT (SELECT coalesce(max(last_chunk), 0) FROM segments WHERE capture = ?1),
+	err = c.Query(`SELECT coalesce((SELECT last_chunk FROM segments WHERE capture = ?1 ORDER BY number DESC LIMIT 1), 0),
 		(SELECT coalesce(max(seq), 0) FROM chunks WHERE capture = ?1)`, func(row *sqlite3.Stmt) error {
 		sealed, newest = row.ColumnInt64(0), row.ColumnInt64(1)
 		return nil

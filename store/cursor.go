@@ -9,8 +9,9 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// CursorName is the name under which follower keeps its place in a capture;
-// deleting the capture deletes it.
+// CursorName is the name under which follower keeps its place in a capture,
+// and in the table meta whatever else it keeps. Deleting the capture deletes
+// both.
 func CursorName(follower, capture string) string { return follower + "/" + capture }
 
 // CursorEffect moves a cursor within the transaction that makes durable what

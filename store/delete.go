@@ -56,11 +56,12 @@ func deleteRows(tx *db.Tx, id string) (files []string, err error) {
 		return nil, err
 	}
 	for _, sql := range []string{
-		`INSERT INTO meta (key, value) VALUES ('` + deletedPrefix + `' || ?, '') ON CONFLICT DO NOTHING`,
+		`DELETE FROM meta WHERE substr(key, instr(key, '/') + 1) = ? AND instr(key, '/') > 0`,
+		`INSERT INTO meta (key, value) VALUES ('` + deletedPrefix + `' || ?, '')`,
 		`DELETE FROM chunks WHERE capture = ?`,
 		`DELETE FROM segments WHERE capture = ?`,
 		`DELETE FROM runs WHERE capture = ?`,
-		`DELETE FROM cursors WHERE substr(name, instr(name, '/') + 1) = ?`,
+		`DELETE FROM cursors WHERE substr(name, instr(name, '/') + 1) = ? AND instr(name, '/') > 0`,
 		`DELETE FROM captures WHERE id = ?`,
 	} {
 		if err := tx.Exec(sql, id); err != nil {

@@ -74,6 +74,11 @@ func TestDeletedCaptureIsGoneAndCanComeAgain(t *testing.T) {
 	if err := r.Write(t.Context(), CursorEffect(CursorName("f", "c"), 1), CursorEffect(CursorName("f", "other"), 2)); err != nil {
 		t.Fatal(err)
 	}
+	if err := r.Write(t.Context(), func(tx *db.Tx) error {
+		return tx.Exec(`INSERT INTO meta (key, value) VALUES ('f/c', 1), ('f/other', 1), ('c', 1)`)
+	}); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.DeleteCapture(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +105,7 @@ func TestDeletedCaptureIsGoneAndCanComeAgain(t *testing.T) {
 	var rows int64
 	if err := r.db.Read(t.Context(), func(c *db.Conn) error {
 		return c.Query(`SELECT (SELECT count(*) FROM chunks WHERE capture = 'c') + (SELECT count(*) FROM segments WHERE capture = 'c')
-			+ (SELECT count(*) FROM meta WHERE key LIKE 'store.%')`, scanInt(&rows))
+			+ (SELECT abs(count(*) - 2) FROM meta WHERE key LIKE 'store.%' OR key LIKE 'f/%' OR key = 'c')`, scanInt(&rows))
 	}); err != nil || rows != 0 {
 		t.Errorf("%d rows are left, %v", rows, err)
 	}

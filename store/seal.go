@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"dynotap/internal/db"
 	"dynotap/store/segment"
@@ -69,30 +71,47 @@ func (s *Store) backlog(ctx context.Context) ([]backlog, error) {
 	var list []backlog
 	now := s.opts.Now()
 	err := s.db.Read(ctx, func(c *db.Conn) error {
+		captures := make(map[string]bool)
+		if err := collect(c, captures, `SELECT DISTINCT capture FROM chunks`); err != nil {
+			return err
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		before := s.waiting
 		s.waiting = make(map[string]waiting, len(before))
-		return c.Query(`SELECT capture, min(seq), sum(samples), (SELECT ended_us FROM captures WHERE id = capture)
-			FROM chunks WHERE seq > (SELECT coalesce(max(last_chunk), 0) FROM segments s WHERE s.capture = chunks.capture)
-			GROUP BY capture`, func(row *sqlite3.Stmt) error {
-			b := backlog{
-				capture: row.ColumnText(0), samples: row.ColumnInt64(2), ended: row.ColumnType(3) != sqlite3.NULL,
+		for _, capture := range slices.Sorted(maps.Keys(captures)) {
+			b, oldest, err := backlogOf(c, capture)
+			if err != nil {
+				return err
 			}
-			w, ok := before[b.capture]
-			if seq := row.ColumnInt64(1); !ok || w.seq != seq {
-				w = waiting{seq: seq, since: now}
+			w, ok := before[capture]
+			if !ok || w.seq != oldest {
+				w = waiting{seq: oldest, since: now}
 			}
-			s.waiting[b.capture] = w
+			s.waiting[capture] = w
 			b.old = now.Sub(w.since) >= s.opts.SegmentEvery
 			list = append(list, b)
-			return nil
-		})
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look for chunks to seal: %w", err)
 	}
 	return list, nil
+}
+
+func backlogOf(c *db.Conn, capture string) (b backlog, oldest int64, err error) {
+	sealed, _, err := liveChunks(c, capture)
+	if err != nil {
+		return b, 0, err
+	}
+	b.capture = capture
+	err = c.Query(`SELECT coalesce(min(seq), 0), coalesce(sum(samples), 0), (SELECT ended_us FROM captures WHERE id = ?1)
+		FROM chunks WHERE capture = ?1 AND seq > ?2`, func(row *sqlite3.Stmt) error {
+		oldest, b.samples, b.ended = row.ColumnInt64(0), row.ColumnInt64(1), row.ColumnType(2) != sqlite3.NULL
+		return nil
+	}, capture, sealed)
+	return b, oldest, err
 }
 
 // seal writes segments while at least least samples are left.
@@ -328,9 +347,12 @@ func (s *Store) sweep(ctx context.Context, capture string) error {
 		}
 		left := false
 		err := s.db.Write(ctx, func(tx *db.Tx) error {
-			err := tx.Exec(`DELETE FROM chunks WHERE seq IN (SELECT seq FROM chunks WHERE capture = ?1 AND seq <=
-				(SELECT coalesce(max(last_chunk), 0) FROM segments WHERE capture = ?1) ORDER BY seq LIMIT ?2)`,
-				capture, sweepChunks)
+			sealed, _, err := liveChunks(&tx.Conn, capture)
+			if err != nil {
+				return err
+			}
+			err = tx.Exec(`DELETE FROM chunks WHERE seq IN (SELECT seq FROM chunks WHERE capture = ? AND seq <= ?
+				ORDER BY seq LIMIT ?)`, capture, sealed, sweepChunks)
 			left = tx.Changes() == sweepChunks
 			return err
 		})
