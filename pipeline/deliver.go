@@ -3,12 +3,15 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"dynotap/queue"
 	"dynotap/sample"
 	"dynotap/store"
 )
+
+// ReasonUndecodable is why an item is a dead letter that is no batch; its last
+// error says more.
+const ReasonUndecodable = "undecodable"
 
 // sets gives stored channel sets.
 type sets interface {
@@ -33,7 +36,7 @@ func deliverOne(ctx context.Context, from sets, item *queue.Item, b *sample.Batc
 	err := sample.DecodeBatch(item.Payload, func(id sample.SetID) (*sample.ChannelSet, error) { return from.Set(ctx, id) }, b)
 	switch {
 	case errors.Is(err, sample.ErrEncoding):
-		return queue.Result{Kind: queue.Rejected, Reason: fmt.Sprintf("undecodable: %v", err)}
+		return queue.Result{Kind: queue.Rejected, Reason: ReasonUndecodable, Err: err}
 	case err != nil:
 		return queue.Result{Kind: queue.Retry, Err: err}
 	}

@@ -173,7 +173,10 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 	if report.Done > 0 {
 		p.logger.Info("delivered what was left in the queue", "batches", report.Done, "left", report.Left)
 	}
-	return p.Recorder.completeEarlier(ctx)
+	if err := p.Recorder.completeEarlier(ctx); err != nil {
+		return err
+	}
+	return p.Recorder.sealDue(ctx)
 }
 
 // Start begins delivery, the live hub, run detection and sealing.
@@ -198,12 +201,19 @@ func (p *Pipeline) Stop(ctx context.Context) (Left, error) {
 	if _, drain := p.Queue.Drain(ctx, p.process, -1); drain != nil {
 		err = errors.Join(err, drain)
 	}
-	err = errors.Join(err, p.service.Stop(ctx))
+	stop := p.service.Stop(ctx)
+	err = errors.Join(err, stop)
 	left := Left{Items: p.Queue.Len()}
 	_, total := p.Ledger.Snapshot()
 	left.Samples, left.Dead = total.Queued, total.Dead
+	if stop != nil {
+		return left, err // the recorder is still at it; the next start completes the session
+	}
 	if complete := p.Recorder.completeSession(ctx); complete != nil {
 		err = errors.Join(err, fmt.Errorf("complete the session: %w", complete))
+	}
+	if late := p.Recorder.sealDue(ctx); late != nil {
+		err = errors.Join(err, fmt.Errorf("seal what came late: %w", late))
 	}
 	return left, err
 }

@@ -179,15 +179,20 @@ func (r *Recorder) step(ctx context.Context) error {
 	return nil
 }
 
-// seal seals what is due, until ctx ends. A capture other than the session's
-// is completed before: it got samples late.
+// seal seals what is due, until ctx ends.
 func (r *Recorder) seal(ctx context.Context) error {
 	for pauseFor(ctx, r.pace.seal) {
-		if err := r.store.SealDue(ctx, func(capture string) int64 { return r.sealable(ctx, capture) }); err != nil && ctx.Err() == nil {
+		if err := r.sealDue(ctx); err != nil && ctx.Err() == nil {
 			r.logger.Error("seal recorded samples", "error", err)
 		}
 	}
 	return ctx.Err()
+}
+
+// sealDue seals what is due at present. A capture other than the session's is
+// completed before: it got samples late.
+func (r *Recorder) sealDue(ctx context.Context) error {
+	return r.store.SealDue(ctx, func(capture string) int64 { return r.sealable(ctx, capture) })
 }
 
 // sealable is the last chunk of a capture in which runs have been looked for.
@@ -202,14 +207,27 @@ func (r *Recorder) sealable(ctx context.Context, capture string) int64 {
 		return session.Cursor()
 	}
 	c, err := r.store.Capture(ctx, capture)
+	var upTo int64
 	if err == nil {
 		late := r.tracker(c)
-		if err = late.Finish(ctx); err == nil {
-			return late.Cursor()
+		if err = r.finish(ctx, c, late); err == nil {
+			upTo = late.Cursor()
 		}
 	}
-	r.logger.Error("look for runs in samples that came late", "capture", capture, "error", err)
-	return 0
+	if err != nil {
+		r.logger.Error("look for runs in samples that came late", "capture", capture, "error", err)
+	}
+	return upTo
+}
+
+// finish finds the last runs of a capture. Damaged samples are passed over.
+func (r *Recorder) finish(ctx context.Context, c store.Capture, t *run.Tracker) error {
+	err := t.Finish(ctx)
+	if errors.Is(err, store.ErrDamaged) {
+		r.logger.Error("some stored samples are damaged", "capture", c.ID, "error", err)
+		return t.Finish(ctx) // the damage is behind it now: this tells whether the rest was saved
+	}
+	return err
 }
 
 // completeEarlier completes the captures that a crash left open.
@@ -246,10 +264,8 @@ func (r *Recorder) completeSession(ctx context.Context) error {
 // complete finds the last runs of a capture, ends it with its last sample, and
 // seals it.
 func (r *Recorder) complete(ctx context.Context, c store.Capture, t *run.Tracker) error {
-	if err := t.Finish(ctx); err != nil && !errors.Is(err, store.ErrDamaged) {
+	if err := r.finish(ctx, c, t); err != nil {
 		return err
-	} else if err != nil {
-		r.logger.Error("some stored samples are damaged", "capture", c.ID, "error", err)
 	}
 	ended := c.StartedUS
 	sessions, _, err := r.store.Runs(ctx, store.RunFilter{Capture: c.ID, Kind: string(run.KindSession), Limit: 1})
