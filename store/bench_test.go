@@ -1,6 +1,7 @@
 package store
 
 import (
+	"io"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -132,4 +133,41 @@ func BenchmarkReadLive(b *testing.B) {
 		}
 	}
 	b.ReportMetric(samples*float64(b.N)/b.Elapsed().Seconds()/1e6, "Msamples/s")
+}
+
+// BenchmarkExport writes two million sealed samples in every form.
+func BenchmarkExport(b *testing.B) {
+	const samples = 2_000_000
+	r := newRig(b, Options{})
+	fill(b, r, samples, 600)
+	r.seal("c", 0)
+	for name, form := range map[string]struct {
+		format Format
+		opts   ExportOptions
+	}{
+		"csv": {CSV, ExportOptions{}}, "wide": {CSV, ExportOptions{Wide: true}},
+		"jsonl": {JSONL, ExportOptions{}}, "parquet": {Parquet, ExportOptions{}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := r.Export(b.Context(), io.Discard, Query{Capture: "c"}, form.format, form.opts); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(samples*float64(b.N)/b.Elapsed().Seconds()/1e6, "Msamples/s")
+		})
+	}
+}
+
+// BenchmarkPlot reduces one of sixty channels of two million sealed samples
+// to a thousand points.
+func BenchmarkPlot(b *testing.B) {
+	r := newRig(b, Options{})
+	fill(b, r, 2_000_000, 600)
+	r.seal("c", 0)
+	for b.Loop() {
+		if _, err := r.Plot(b.Context(), Query{Capture: "c", Channels: []string{"Channel 3"}}, 1000); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -78,14 +78,14 @@ type table struct {
 	names    []string
 	convert  []sample.Conversion
 	cells    []sample.Sample // Channel is the column
-	row      []string
+	row      []float64
 	filled   []bool
 }
 
 func newTable(e *exporter, channels []Channel, relative bool) *table {
 	t := &table{
 		e: e, relative: relative, clock: timeText{relative: relative}, columns: make(map[string]int),
-		row: make([]string, len(channels)), filled: make([]bool, len(channels)),
+		row: make([]float64, len(channels)), filled: make([]bool, len(channels)),
 	}
 	for i := range channels {
 		unit, conv := shownIn(&channels[i], e.opts.Units)
@@ -182,17 +182,19 @@ func (t *table) fill(cells []sample.Sample) (left []sample.Sample) {
 			left = append(left, cell)
 			continue
 		}
-		t.row[cell.Channel], t.filled[cell.Channel] = strconv.FormatFloat(cell.Value, 'g', -1, 64), true
+		t.row[cell.Channel], t.filled[cell.Channel] = cell.Value, true
 	}
 	return left
 }
 
 func (t *table) flush(at int64) error {
 	line := append(t.e.line[:0], t.clock.text(at)...)
-	for i, text := range t.row {
+	for i, value := range t.row {
 		line = append(line, ',')
-		line = append(line, text...)
-		t.row[i], t.filled[i] = "", false
+		if t.filled[i] {
+			line = strconv.AppendFloat(line, value, 'g', -1, 64)
+			t.filled[i] = false
+		}
 	}
 	t.e.line = append(line, '\n')
 	if _, err := t.e.out.Write(t.e.line); err != nil {

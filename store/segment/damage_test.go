@@ -128,7 +128,7 @@ func TestRandomDamageNeverPanics(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "x.parquet")
-	info, parts := session(2, 200)
+	info, parts := session(2, 8)
 	writeFile(f, path, info, parts)
 	whole, err := os.ReadFile(path)
 	if err != nil {
