@@ -118,14 +118,9 @@ func (p *Pipeline) openQueue(o Options) (err error) {
 		driver = sqlite.New(o.DB)
 	}
 	p.Queue, err = queue.New(driver, o.Queue, queue.Options{
-		Logger: o.Logger,
-		Observer: func(e queue.Event) {
-			p.Ledger.Observe(e)
-			if e.To == queue.Processed {
-				p.Store.Notify()
-			}
-		},
-		Apply: func(ctx context.Context, effects []db.Effect) []error { return applyEach(ctx, o.DB, effects) },
+		Logger:   o.Logger,
+		Observer: p.Ledger.Observe,
+		Apply:    func(ctx context.Context, effects []db.Effect) []error { return applyEach(ctx, o.DB, effects) },
 	})
 	if err != nil {
 		return fmt.Errorf("open queue: %w", err)

@@ -185,20 +185,3 @@ func TestRunAndCursorMoveTogether(t *testing.T) {
 		}
 	}
 }
-
-func TestChangedIsClosedByNotify(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, Options{})
-	before := r.Changed()
-	r.Notify()
-	select {
-	case <-before:
-	default:
-		t.Error("not woken")
-	}
-	select {
-	case <-r.Changed():
-		t.Error("woken again")
-	default:
-	}
-}

@@ -63,7 +63,6 @@ type Store struct {
 	sealing chan struct{} // holds a token while somebody seals
 
 	mu      sync.Mutex
-	changed chan struct{}
 	waiting map[string]waiting // captures with chunks, as SealDue saw them
 	readers map[string]*readers
 
@@ -107,7 +106,7 @@ func Open(ctx context.Context, d *db.DB, dir string, opts Options) (*Store, erro
 	}
 	s := &Store{
 		db: d, dir: dir, opts: opts,
-		sealing: make(chan struct{}, 1), changed: make(chan struct{}),
+		sealing: make(chan struct{}, 1),
 		waiting: make(map[string]waiting), readers: make(map[string]*readers),
 		step: func(string) error { return nil },
 	}
@@ -118,22 +117,6 @@ func Open(ctx context.Context, d *db.DB, dir string, opts Options) (*Store, erro
 		return nil, fmt.Errorf("clean up after an interruption: %w", err)
 	}
 	return s, nil
-}
-
-// Notify wakes everybody who waits on Changed: new chunks were committed.
-func (s *Store) Notify() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.changed)
-	s.changed = make(chan struct{})
-}
-
-// Changed gives a channel that the next Notify closes. Take it before looking
-// for chunks, so that none is missed.
-func (s *Store) Changed() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.changed
 }
 
 // SetAside is the number of samples in damaged chunks that sealing has moved
