@@ -12,6 +12,10 @@ import (
 // 50 ms, of which each channel shows its last value (CONFORMANCE A5).
 const LiveWindow = 50 * time.Millisecond
 
+// lateLimit is how far back a late packet may reach, in µs: what is older tells
+// of a clock that was set.
+const lateLimit = 5_000_000
+
 // LiveChannel describes a channel that the hub has seen.
 type LiveChannel struct {
 	Ref    int    `json:"ref"` // number of the channel within this hub
@@ -107,7 +111,7 @@ func (h *Hub) Publish(b *sample.Batch) {
 		s := &b.Samples[i]
 		st := states[s.Channel]
 		st.value.Samples++
-		if s.Time < st.value.Time {
+		if s.Time < st.value.Time && s.Time > st.value.Time-lateLimit {
 			continue // a late packet does not set the clock back
 		}
 		st.value.Time, st.value.Value, st.value.Quality = s.Time, s.Value, s.Quality
