@@ -94,6 +94,7 @@ func (f *killFeed) value(i int64) float64 {
 // runChild is the program that is killed: it recovers, and then takes in as
 // much as it can. What was accepted it tells through the inherited pipe.
 func runChild(t *testing.T, dir string) {
+	t.Helper()
 	child, err := strconv.Atoi(os.Getenv(envChildRun))
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ type setup struct {
 // rig is a pipeline on a database of its own.
 type rig struct {
 	*Pipeline
-	t     testing.TB
+	t     *testing.T
 	db    *db.DB
 	dir   string
 	clock *clock.Session
@@ -58,7 +58,7 @@ func quickQueue(s *queue.Settings) {
 
 // openRig makes a pipeline that is not started; the test closes it, or its
 // end does.
-func openRig(t testing.TB, dir string, s setup) *rig {
+func openRig(t *testing.T, dir string, s setup) *rig {
 	t.Helper()
 	d, err := db.Open(t.Context(), dir, db.Options{Fsync: true, VFS: s.vfs})
 	if err != nil {
@@ -202,7 +202,7 @@ func (r *rig) session(capture string) run.Run {
 }
 
 // await waits until ok; it fails the test when that takes a minute.
-func await(t testing.TB, what string, ok func() bool) {
+func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
