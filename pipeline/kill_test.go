@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,7 +28,18 @@ const (
 	envChild     = "DYNOTAP_TEST_CHILD"      // the data directory
 	envChildRun  = "DYNOTAP_TEST_CHILD_RUN"  // which child it is, from 0
 	envChildTime = "DYNOTAP_TEST_CHILD_TIME" // of its first sample, µs
+	envChildKill = "DYNOTAP_TEST_CHILD_KILL" // when it is to be killed
 )
+
+// When a child is killed.
+const (
+	atStart = "start" // while it takes up what the last one left
+	atLoad  = "load"
+	atStop  = "stop" // while it delivers, ends and seals its session
+)
+
+// stopLine is what a child writes when it begins to stop.
+const stopLine = "stop\n"
 
 const (
 	killProducers = 5
@@ -112,19 +124,28 @@ func runChild(t *testing.T, dir string) {
 	}
 	r := openRig(t, dir, s)
 	r.start()
-	failed := make(chan error)
+	values := int64(killSpan)
+	if os.Getenv(envChildKill) == atStop {
+		values = 4000
+	}
+	var producers sync.WaitGroup
 	for p := range killProducers {
 		f := newKillFeed(p, child, start)
 		accept := r.Intake.Lane(f.set.Source(), validate.DefaultSettings())
-		go func() {
-			for f.sent+int64(f.size) <= killSpan {
+		producers.Go(func() {
+			for f.sent+int64(f.size) <= values {
 				if err := accept(context.Background(), f.next()); err != nil {
-					failed <- err
+					t.Error(err)
+					return
 				}
 			}
-		}()
+		})
 	}
-	t.Fatal(<-failed)
+	producers.Wait()
+	if _, err := pipe.WriteString(stopLine); err != nil {
+		t.Error(err)
+	}
+	r.stop()
 }
 
 // killed is what is known of a child that was killed.

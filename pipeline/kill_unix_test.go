@@ -17,7 +17,7 @@ import (
 )
 
 // kills is how often the program is killed under load; now and then it is
-// killed once more while it starts.
+// killed once more while it starts or stops.
 const kills = 20
 
 // TestPromise1KillNineLosesNothingAccepted is the acceptance test of issue 2:
@@ -34,11 +34,17 @@ func TestPromise1KillNineLosesNothingAccepted(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	dir := t.TempDir()
 	var children []*killed
+	kill := func(when string, within int) {
+		children = append(children, killChild(t, dir, len(children), when, time.Duration(random.IntN(within))*time.Millisecond))
+	}
 	for round := range kills {
-		if round%4 == 3 { // in the middle of taking up what the last one left
-			children = append(children, killChild(t, dir, len(children), false, time.Duration(random.IntN(150))*time.Millisecond))
+		switch round % 4 {
+		case 1:
+			kill(atStop, 40)
+		case 3:
+			kill(atStart, 150)
 		}
-		children = append(children, killChild(t, dir, len(children), true, time.Duration(random.IntN(500))*time.Millisecond))
+		kill(atLoad, 500)
 		if round%2 == 0 && round < kills-1 {
 			continue // the next child takes it up
 		}
@@ -64,9 +70,9 @@ func TestPromise1KillNineLosesNothingAccepted(t *testing.T) {
 	t.Logf("%d kills, %d batches accepted, %d samples stored", len(children), batches, samples)
 }
 
-// killChild starts a child and kills it some time after its start, or after
-// the first batch that it accepted.
-func killChild(t *testing.T, dir string, child int, loaded bool, after time.Duration) *killed {
+// killChild starts a child and kills it some time after its start, after the
+// first batch that it accepted, or after it began to stop.
+func killChild(t *testing.T, dir string, child int, when string, after time.Duration) *killed {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -80,14 +86,15 @@ func killChild(t *testing.T, dir string, child int, loaded bool, after time.Dura
 	k := newKilled(child, clock.New().Micros())
 	var said bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^TestPromise1KillNineLosesNothingAccepted$")
-	cmd.Env = append(os.Environ(), envChild+"="+dir, envChildRun+"="+strconv.Itoa(child), fmt.Sprintf("%s=%d", envChildTime, k.start))
+	cmd.Env = append(os.Environ(), envChild+"="+dir, envChildRun+"="+strconv.Itoa(child),
+		fmt.Sprintf("%s=%d", envChildTime, k.start), envChildKill+"="+when)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &said, &said, []*os.File{write}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	write.Close()
 	kill := func() { _ = cmd.Process.Kill() } // SIGKILL; it may have ended by itself, which Wait tells
-	if !loaded {
+	if when == atStart {
 		defer time.AfterFunc(after, kill).Stop()
 	}
 	lines := bufio.NewReader(read)
@@ -96,16 +103,18 @@ func killChild(t *testing.T, dir string, child int, loaded bool, after time.Dura
 		if err != nil {
 			break // killed; a line that it did not finish was not told
 		}
-		k.tell(t, line)
-		if loaded && len(k.accepted) == 1 {
+		if line != stopLine {
+			k.tell(t, line)
+		}
+		if when == atLoad && len(k.accepted) == 1 || when == atStop && line == stopLine {
 			defer time.AfterFunc(after, kill).Stop()
 		}
 	}
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != -1 {
+	if code := cmd.ProcessState.ExitCode(); code != -1 && (code != 0 || when != atStop) {
 		t.Fatalf("child %d ended by itself with %d:\n%s", child, code, said.Bytes())
 	}
-	if loaded && len(k.accepted) == 0 {
+	if when != atStart && len(k.accepted) == 0 {
 		t.Fatalf("child %d accepted nothing:\n%s", child, said.Bytes())
 	}
 	return k
