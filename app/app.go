@@ -78,13 +78,8 @@ Start with "dynotap run" beside Power Core, or "dynotap run --demo" without any
 hardware, and look at http://127.0.0.1:8686/.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q: see dynotap --help", args[0])}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          onlyCommands,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
@@ -95,12 +90,31 @@ hardware, and look at http://127.0.0.1:8686/.`,
 	return root
 }
 
-// exactly wraps cobra's check so that a wrong count is wrong usage.
+// onlyCommands is for commands that do nothing themselves.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("unknown command %q: see %s --help", args[0], cmd.CommandPath())}
+	}
+	return nil
+}
+
+// exactly makes a wrong number of arguments wrong usage.
 func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := cobra.ExactArgs(n)(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
+		switch {
+		case len(args) < n:
+			return usageError{fmt.Errorf("an argument is missing: %s", cmd.UseLine())}
+		case len(args) > n:
+			return usageError{fmt.Errorf("unexpected argument %q: %s", args[n], cmd.UseLine())}
 		}
 		return nil
 	}
+}
+
+// notNegative refuses a duration in seconds below zero.
+func notNegative(flag string, seconds float64) error {
+	if !(seconds >= 0) {
+		return usageError{fmt.Errorf("--%s must be 0 or more, not %g", flag, seconds)}
+	}
+	return nil
 }

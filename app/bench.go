@@ -14,7 +14,7 @@ func newBench(*Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure dynotap on this machine, beside bare loops in the same run",
-		Args:  exactly(0),
+		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, b := range []struct {

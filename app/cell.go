@@ -114,6 +114,9 @@ func (c *cell) Sources() []server.SourceStatus {
 		status := server.SourceStatus{
 			Name: s.name, Enabled: s.enabled, Health: s.supervisor.Health(), Stats: s.supervisor.Stats(),
 		}
+		if s.live.Losses != nil {
+			status.Losses = s.live.Losses()
+		}
 		if s.live.Details != nil {
 			status.Details = s.live.Details()
 		}

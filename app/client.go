@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"dynotap/internal/db"
@@ -123,7 +124,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask the running dynotap: %w", err)
+		return nil, fmt.Errorf("the dynotap that holds this directory does not answer, it may have just ended: try again (%w)", err)
 	}
 	if answer.StatusCode/100 == 2 || answer.StatusCode == http.StatusServiceUnavailable && path == "readyz" {
 		return answer.Body, nil
@@ -145,10 +146,15 @@ func problemOf(answer *http.Response) error {
 	if err := json.Unmarshal(text, &problem); err != nil || problem.Detail == "" {
 		return fmt.Errorf("the running dynotap answered %s: %s", answer.Status, bytes.TrimSpace(text))
 	}
+	err := errors.New(problem.Detail)
 	if len(problem.Errors) > 0 {
-		return fmt.Errorf("%s: %s (%s)", problem.Detail, problem.Errors[0].Message, problem.Errors[0].Location)
+		where := strings.TrimPrefix(problem.Errors[0].Location, "query.")
+		err = fmt.Errorf("--%s: %s", strings.TrimPrefix(where, "body."), problem.Errors[0].Message)
 	}
-	return errors.New(problem.Detail)
+	if answer.StatusCode == http.StatusBadRequest || answer.StatusCode == http.StatusUnprocessableEntity {
+		return usageError{err}
+	}
+	return err
 }
 
 // get asks for JSON and gives it as it came, and decoded into each of the

@@ -64,7 +64,7 @@ func newConfig(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Write, check and explain the configuration",
-		Args:  exactly(0),
+		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConfigInit(), newConfigCheck(p), newConfigShow(p), newConfigSchema(p))

@@ -37,7 +37,10 @@ func newDiscover(p *Program) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if timeout <= 0 {
+		if cmd.Flags().Changed("timeout") && timeout <= 0 {
+			return usageError{fmt.Errorf("--timeout must be more than 0, not %v", timeout)}
+		}
+		if timeout == 0 {
 			timeout = loaded.Config.Jetdrive.DiscoveryTimeoutSec.Duration()
 		}
 		found := discovery{Serial: []struct{}{}}

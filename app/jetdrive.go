@@ -68,7 +68,7 @@ func losses(s jetdrive.Status) map[string]uint64 {
 	return map[string]uint64{
 		"lost": s.Total.Lost, "reordered": s.Total.Reordered, "duplicate": s.Total.Duplicate,
 		"malformed": s.Total.Malformed.Total(), "unknown_key": s.Total.UnknownKeys,
-		"kernel_drop": s.Socket.KernelDrops, "ring_full": s.Socket.RingFull, "truncated": s.Socket.Truncated,
-		"incompatible": s.Total.Ignored.Incompatible,
+		"kernel_drops": s.Socket.KernelDrops, "ring_full": s.Socket.RingFull, "truncated": s.Socket.Truncated,
+		"incompatible": s.Total.Ignored.Incompatible, "too_many_hosts": s.Total.Ignored.TooManyHosts,
 	}
 }

@@ -49,6 +49,9 @@ pull every 20 s, and everything is recorded into .demo/.`,
 	flags.BoolVar(&f.noUI, "no-ui", false, "serve the API only, no pages")
 	flags.Float64Var(&f.seconds, "seconds", 0, "end after so many seconds (default: run until Ctrl-C)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := notNegative("seconds", f.seconds); err != nil {
+			return err
+		}
 		if f.demo {
 			if err := o.demo(cmd); err != nil {
 				return err
@@ -151,6 +154,7 @@ func (a *recording) simulate(ctx context.Context) error {
 func (a *recording) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
+		a.say.stopping()
 		return nil
 	case <-a.server.Done():
 		return fmt.Errorf("the HTTP server at %s has ended", a.server.URL())

@@ -35,7 +35,7 @@ func newRuns(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "runs",
 		Short: "List, show, edit, export and delete what was recorded",
-		Args:  exactly(0),
+		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newRunsList(p), newRunsShow(p), newRunsEdit(p), newRunsExport(p), newRunsDelete(p))
@@ -83,6 +83,10 @@ func newRunsList(p *Program) *cobra.Command {
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), raw)
+			}
+			if list.Total == 0 && (kind != "" || text != "") {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "no run matches")
+				return err
 			}
 			return printRuns(cmd.OutOrStdout(), list.Runs, list.Total)
 		})
@@ -244,10 +248,13 @@ func newRunsExport(p *Program) *cobra.Command {
 	cmd := &cobra.Command{Use: "export ID", Short: "Write a run as CSV, Parquet or JSON lines", Args: exactly(1)}
 	o := p.options(cmd)
 	f := cmd.Flags()
-	f.StringVar(&format, "format", "csv", "csv, parquet or jsonl")
+	f.StringVar(&format, "format", "csv", "csv, parquet or jsonl (default: by the name of the output)")
 	f.BoolVar(&wide, "wide", false, "one column a channel instead of one row a sample")
 	f.StringVarP(&out, "output", "o", "", "`file` to write (default: standard output)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if named := strings.TrimPrefix(filepath.Ext(out), "."); !f.Changed("format") && (named == "parquet" || named == "jsonl") {
+			format = named
+		}
 		return withClient(cmd, o, func(ctx context.Context, c *client) error {
 			query := url.Values{"format": {format}, "wide": {strconv.FormatBool(wide)}}
 			stream, err := c.do(ctx, http.MethodGet, runPath(args[0])+"/export", query, nil)
@@ -269,7 +276,7 @@ func newRunsExport(p *Program) *cobra.Command {
 func writeFile(name string, from io.Reader) (err error) {
 	temp, err := os.CreateTemp(filepath.Dir(name), ".dynotap-*")
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot write %s: is there a folder %s, and may you write there? (%w)", name, filepath.Dir(name), err)
 	}
 	defer func() {
 		if err != nil {

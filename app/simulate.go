@@ -18,7 +18,7 @@ func newSimulate(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Be a device, for trying things out without hardware",
-		Args:  exactly(0),
+		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newSimulateJetdrive(p))
@@ -48,6 +48,9 @@ inertia dyno with a pull every 20 s. Without --interface it stays on loopback.`,
 	f.DurationVar(&s.pullEvery, "pull-every", sim.DefaultPullEvery, "time from one pull to the next")
 	seconds := f.Float64("seconds", 0, "end after so many seconds (default: run until Ctrl-C)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := notNegative("seconds", *seconds); err != nil {
+			return err
+		}
 		if !cmd.Flags().Changed("interface") {
 			o.overrides["jetdrive.interface"] = loopback
 		}

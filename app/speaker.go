@@ -41,11 +41,6 @@ func (s *speaker) hello(a *recording) {
 	}
 	s.line("dynotap %s, recording into %s, queue %s", a.program.Version, a.dir, durable)
 	s.line("status page and API: %s", a.server.URL())
-	for _, src := range a.cell.sources {
-		if src.enabled {
-			s.line("source %s", src.name)
-		}
-	}
 }
 
 // simulated tells what the demo's engine makes, to hold the pulls against.
@@ -90,6 +85,13 @@ func describeRun(r *run.Run) string {
 	return string(r.Kind)
 }
 
+// stopping says that the end has begun.
+func (s *speaker) stopping() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.line("stopping: what waits is delivered and the session sealed; Ctrl-C again breaks off")
+}
+
 // goodbye says what was done and what is left.
 func (s *speaker) goodbye(a *recording, left pipeline.Left) {
 	s.mu.Lock()
@@ -110,7 +112,7 @@ func (s *speaker) goodbye(a *recording, left pipeline.Left) {
 			}
 		}
 	}
-	if len(accounts) == 0 {
+	if len(accounts) == 0 && s.truth == nil {
 		s.line("no samples came: is JETDRIVE switched on in Power Core, and is this the right interface? See dynotap discover")
 	}
 	if left.Items > 0 {

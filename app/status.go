@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -51,6 +53,7 @@ type sourceView struct {
 		Rate    float64 `json:"samples_per_second"`
 		Latency float64 `json:"avg_latency_ms"`
 	} `json:"stats"`
+	Losses map[string]int64 `json:"losses"`
 }
 
 func newStatus(p *Program) *cobra.Command {
@@ -116,6 +119,11 @@ func (v *statusView) print(out io.Writer, address string) error {
 		}
 		if !s.Enabled {
 			health = "not enabled"
+		}
+		for _, reason := range slices.Sorted(maps.Keys(s.Losses)) {
+			if n := s.Losses[reason]; n > 0 {
+				health += fmt.Sprintf("; %s %s", reason, thousands(n))
+			}
 		}
 		rows = append(rows, []string{
 			s.Name, s.Health.State, fmt.Sprintf("%.0f", s.Stats.Rate), fmt.Sprintf("%.1f ms", s.Stats.Latency),

@@ -85,6 +85,8 @@ type SourceStatus struct {
 	Enabled bool          `json:"enabled"`
 	Health  source.Health `json:"health"`
 	Stats   source.Stats  `json:"stats"`
+	// Losses counts what came in and became no sample, by reason.
+	Losses map[string]uint64 `json:"losses,omitempty"`
 	// Details is what only this kind of source knows: providers, clocks, kernel
 	// drops.
 	Details any `json:"details,omitempty"`

@@ -20,7 +20,7 @@ func (s *Server) problem(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, store.ErrNoRun):
-		return huma.Error404NotFound("no run has this id: GET /api/v1/runs lists the runs")
+		return huma.Error404NotFound("no run has this id: dynotap runs list, or GET /api/v1/runs, lists them")
 	case errors.Is(err, store.ErrNoCapture), errors.Is(err, store.ErrNoChannel):
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, ErrNoSource):

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -96,9 +97,23 @@ func sourceViews(list []SourceStatus) []sourceView {
 				v.Remarks += "; last error: " + s.Health.LastError
 			}
 		}
+		if lost := lossesOf(s.Losses); lost != "" {
+			v.Remarks = strings.TrimPrefix(v.Remarks+"; "+lost, "; ")
+		}
 		out = append(out, v)
 	}
 	return out
+}
+
+// lossesOf names what came in and became no sample.
+func lossesOf(losses map[string]uint64) string {
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(losses)) {
+		if n := losses[reason]; n > 0 {
+			parts = append(parts, strings.ReplaceAll(reason, "_", " ")+" "+count(int64(n)))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // live fills in channels and dials.

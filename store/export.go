@@ -23,7 +23,7 @@ const (
 )
 
 // ErrFormat is the answer for a form of export that does not exist.
-var ErrFormat = errors.New("unknown export format")
+var ErrFormat = errors.New("no such export")
 
 // ExportOptions adjust an export.
 type ExportOptions struct {
@@ -40,7 +40,7 @@ type ExportOptions struct {
 // damaged (ErrDamaged), it is complete but for that.
 func (s *Store) Export(ctx context.Context, w io.Writer, q Query, format Format, opts ExportOptions) error {
 	if opts.Wide && format != CSV {
-		return fmt.Errorf("%w: %s has no wide form, csv has", ErrFormat, format)
+		return fmt.Errorf("%w: %s has no wide form: use csv", ErrFormat, format)
 	}
 	q.Native = true // exact where the source's unit is the one shown
 	e := exporter{store: s, q: q, opts: opts, out: bufio.NewWriterSize(w, 64<<10)}

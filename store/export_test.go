@@ -85,7 +85,7 @@ func TestExportText(t *testing.T) {
 0.000000,b/6/0,humidity,%,41,suspect,"DWRT, ""ATMO"""
 1.000001,b/6/0,humidity,%,0,good,"DWRT, ""ATMO"""
 `},
-		{"wide CSV", Relative, CSV, ExportOptions{Wide: true}, `time [s],humidity [%] 0x43FD:6:Humidity,horsepower [hp],humidity [%] 0x43FE:6:Humidity
+		{"wide CSV", Relative, CSV, ExportOptions{Wide: true}, `time [s],humidity [%] DWRT CPU,horsepower [hp],"humidity [%] DWRT, ""ATMO"""
 0.000000,40.5,,41
 0.050000,NaN,85.02080048032478,
 0.050000,-1e-07,,

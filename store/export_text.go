@@ -30,8 +30,13 @@ func (r *csvRows) row(dst, at []byte, value float64, q sample.Quality) []byte {
 	return append(dst, r.after...)
 }
 
-// csvCell quotes a text where it must be (RFC 4180).
+// csvCell quotes a text where it must be (RFC 4180). Names come from whoever
+// is on the network: one that a spreadsheet would take for a formula gets an
+// apostrophe before it.
 func csvCell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		text = "'" + text
+	}
 	if !strings.ContainsAny(text, ",\"\r\n") && strings.TrimSpace(text) == text {
 		return text
 	}

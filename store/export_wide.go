@@ -97,7 +97,7 @@ func newTable(e *exporter, channels []Channel, relative bool) *table {
 		t.names = append(t.names, name)
 		t.convert = append(t.convert, conv)
 	}
-	t.distinguish(channels, func(c *Channel) string { return c.Address() })
+	t.distinguish(channels, func(c *Channel) string { return c.Device })
 	t.distinguish(channels, func(c *Channel) string { return c.Key })
 	return t
 }

@@ -145,6 +145,30 @@ func (f *flood) message(dst []byte) []byte {
 	return klhdv.EncodeValues(dst, f.values)
 }
 
+// repeat sends the same messages again and again, count in all and at most
+// rate a second: nothing but the sending costs the sender anything.
+func (f *flood) repeat(count int, rate float64) (float64, error) {
+	payloads := make([][]byte, len(f.batch))
+	for i := range payloads {
+		payloads[i] = f.message(nil)
+	}
+	if err := f.write(payloads, klhdv.KeyChannelValues); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	for sent := len(f.batch); sent < count; {
+		for float64(sent) > time.Since(start).Seconds()*rate {
+			pause(rate)
+		}
+		n, err := f.conn.WriteBatch(f.batch[:min(len(f.batch), count-sent)], 0)
+		if err != nil {
+			return 0, err
+		}
+		sent += n
+	}
+	return time.Since(start).Seconds(), nil
+}
+
 func (f *flood) write(payloads [][]byte, key klhdv.Key) error {
 	for i, payload := range payloads {
 		datagram, err := klhdv.AppendFrame(f.batch[i].Buffers[0][:0], klhdv.Header{Key: key, Host: 7, Seq: f.number, Dest: klhdv.AllHosts}, payload)

@@ -77,7 +77,7 @@ func receiveOnce(open func(jetdrive.ConnSettings) (receiver, error)) (got receiv
 	defer func() { err = errors.Join(err, f.close()) }()
 	settle(r.count.Load)
 	before := r.count.Load()
-	took, err := f.send(receiveCount, receiveOffer)
+	took, err := f.repeat(receiveCount, receiveOffer)
 	if err != nil {
 		return got, err
 	}

@@ -225,7 +225,7 @@ func (n *Node) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		n.logger.Info("claimed a JETDRIVE host id", "host", HostID(host))
+		n.logger.Debug("claimed a JETDRIVE host id", "host", HostID(host))
 		if n.settings.Claimed != nil {
 			n.settings.Claimed(host)
 		}

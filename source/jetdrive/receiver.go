@@ -110,6 +110,9 @@ func (r *receiver) answer(f klhdv.Frame, ping klhdv.Ping) {
 func (r *receiver) other(f klhdv.Frame, from netip.AddrPort, arrival int64) {
 	h := r.registry.host(f.Host, arrival)
 	if h == nil {
+		if r.total.Ignored.TooManyHosts == 0 {
+			r.logger.Warn("too many JETDRIVE providers at once: new ones are ignored", "at_most", maxHosts, "from", from)
+		}
 		r.total.Ignored.TooManyHosts++
 		return
 	}

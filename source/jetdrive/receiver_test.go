@@ -146,6 +146,27 @@ func TestHostsAndChannelsAreBounded(t *testing.T) {
 	e.want("0xEA60/5000/0=chan_5000()")
 }
 
+// Whoever pings under a thousand ids keeps no provider out.
+func TestPingsLockNoProviderOut(t *testing.T) {
+	t.Parallel()
+	e := newEar(t, nil, nil)
+	before := e.speaker(40_000)
+	before.values(1)
+	for id := range uint16(2 * maxHosts) {
+		e.hear(e.speaker(id + 1).frame(klhdv.KeyPing, klhdv.AllHosts, klhdv.EncodePing(nil, 1)))
+		e.pass(1)
+	}
+	late := e.speaker(50_000)
+	late.values(1)
+	before.values(1)
+	if e.total.Values != 3 || e.total.Ignored.TooManyHosts != 0 || len(e.registry.hosts) > maxHosts {
+		t.Errorf("%d values of 3, %d hosts refused, %d kept", e.total.Values, e.total.Ignored.TooManyHosts, len(e.registry.hosts))
+	}
+	if e.registry.hosts[40_000] == nil || e.registry.hosts[40_000].counters().Values != 2 {
+		t.Error("the provider that was there before is forgotten")
+	}
+}
+
 func TestProviderRate(t *testing.T) {
 	t.Parallel()
 	e := newEar(t, nil, nil)

@@ -12,8 +12,9 @@ import (
 
 const (
 	// maxHosts bounds the hosts that are followed at once. When it is reached
-	// one that has been silent for forgetAfter µs makes room, else the new one
-	// is ignored and counted.
+	// the one without channels that has been silent longest makes room, so that
+	// pings under many ids keep no provider out; else a provider that has been
+	// silent for forgetAfter µs; else the new one is ignored and counted.
 	maxHosts    = 512
 	forgetAfter = 60_000_000
 	// restartSilence is the least silence of a host that began anew: it has to
@@ -159,11 +160,14 @@ func (r *registry) host(id uint16, now int64) *host {
 	return h
 }
 
-// forget drops the host that has been silent longest, and its provider.
+// forget drops the host that can be missed best, and its provider.
 func (r *registry) forget(now int64) bool {
 	oldest := (*host)(nil)
 	for _, h := range r.hosts {
-		if now-h.seen >= forgetAfter && (oldest == nil || h.seen < oldest.seen) {
+		switch {
+		case h.provider != nil && now-h.seen < forgetAfter:
+		case oldest == nil, h.provider == nil && oldest.provider != nil,
+			(h.provider == nil) == (oldest.provider == nil) && h.seen < oldest.seen:
 			oldest = h
 		}
 	}
