@@ -153,7 +153,7 @@ func TestPingsLockNoProviderOut(t *testing.T) {
 	before := e.speaker(40_000)
 	before.values(1)
 	for id := range uint16(2 * maxHosts) {
-		e.hear(e.speaker(id + 1).frame(klhdv.KeyPing, klhdv.AllHosts, klhdv.EncodePing(nil, 1)))
+		e.hear(e.speaker(id+1).frame(klhdv.KeyPing, klhdv.AllHosts, klhdv.EncodePing(nil, 1)))
 		e.pass(1)
 	}
 	late := e.speaker(50_000)
