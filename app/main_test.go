@@ -13,7 +13,7 @@ import (
 // and end-to-end tests run the real program. Those wait for other programs most
 // of the time, so many of them run side by side whatever the number of cores.
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "12"); err != nil {
+	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
 	testscript.Main(m, map[string]func(){

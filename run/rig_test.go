@@ -56,7 +56,9 @@ func (r *rig) tracker(a Archive) *Tracker {
 func (r *rig) put(batches ...*sample.Batch) {
 	r.tb.Helper()
 	var effects []db.Effect
-	for _, b := range batches {
+	for _, batch := range batches {
+		stored := *batch // other tests store the same one
+		b := &stored
 		if err := r.PutSet(r.tb.Context(), b.Set); err != nil {
 			r.tb.Fatal(err)
 		}

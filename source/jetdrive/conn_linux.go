@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"net"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// controlLen holds the one control message that is asked for.
-const controlLen = 64
+// controlLen holds the two control messages that are asked for.
+const controlLen = 128
 
 // shareAddress lets other programs bind the port too.
 func shareAddress(_, _ string, raw syscall.RawConn) error {
@@ -19,7 +20,7 @@ func shareAddress(_, _ string, raw syscall.RawConn) error {
 }
 
 // restrict keeps out groups that only other programs joined (PROTOCOLS 1.3)
-// and has the kernel report what it drops.
+// and has the kernel report what it drops and when a datagram came.
 func restrict(raw syscall.RawConn) error {
 	return control(raw, func(fd int) error {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0); err != nil {
@@ -27,6 +28,9 @@ func restrict(raw syscall.RawConn) error {
 		}
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1); err != nil {
 			return fmt.Errorf("ask for the count of drops: %w", err)
+		}
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+			return fmt.Errorf("ask for times of arrival: %w", err)
 		}
 		return nil
 	})
@@ -81,6 +85,28 @@ func kernelDrops(message []byte) (total uint32, ok bool) {
 		message = rest
 	}
 	return 0, false
+}
+
+// waited reads how long ago, at the wall clock now, the kernel got the
+// datagram: on a busy machine that is milliseconds before this program is
+// given the processor. What a step of the clock makes implausible counts as 0.
+func waited(message []byte, now time.Time) time.Duration {
+	for len(message) > 0 {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(message)
+		if err != nil {
+			return 0
+		}
+		if header.Level == unix.SOL_SOCKET && header.Type == unix.SO_TIMESTAMPNS && len(data) >= 16 {
+			seconds, nanos := binary.NativeEndian.Uint64(data), binary.NativeEndian.Uint64(data[8:])
+			ago := time.Duration(now.UnixNano() - int64(seconds)*1e9 - int64(nanos))
+			if ago < 0 || ago > time.Second {
+				return 0
+			}
+			return ago
+		}
+		message = rest
+	}
+	return 0
 }
 
 // control runs f with the socket's descriptor.

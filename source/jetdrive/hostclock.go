@@ -10,7 +10,7 @@ const (
 	clockWindow = 60_000_000
 	// slewStart is the error that a clock may have for good; a larger one is
 	// corrected until it is under slewStop. µs.
-	slewStart = 10_000
+	slewStart = 15_000
 	slewStop  = 1_000
 	// slewRate is the correction for each ms of the provider's clock, in µs:
 	// 0.5 %; fastSlew, 5 %, is for errors above fastError µs.
@@ -38,7 +38,7 @@ const (
 //   - The best offset is known better with time: that of the quickest answered
 //     ping of the last 60 s, and never more than the smallest (arrival -
 //     timestamp) of the last 60 s, since nothing arrives before it is sent.
-//   - The offset in use stays as it is while it is within 10 ms, plus half the
+//   - The offset in use stays as it is while it is within 15 ms, plus half the
 //     round trip, of the best one. Beyond that it slews, by 0.5 % of the
 //     provider's time (5 % when off by more than 100 ms), until it is within
 //     1 ms. Times therefore never step back and stored times stay true.

@@ -91,6 +91,7 @@ func (in *intake) run(ctx context.Context) error {
 // accept counts one datagram and hands it on.
 func (in *intake) accept(n int, control []byte, flags int, from netip.AddrPort, full bool) {
 	arrived := time.Now()
+	arrived = arrived.Add(-waited(control, arrived))
 	in.datagrams.Add(1)
 	in.bytes.Add(uint64(n))
 	if total, ok := kernelDrops(control); ok {
