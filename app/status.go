@@ -120,15 +120,16 @@ func (v *statusView) print(out io.Writer, address string) error {
 		if !s.Enabled {
 			health = "not enabled"
 		}
+		remarks := []string{health}
 		for _, reason := range slices.Sorted(maps.Keys(s.Losses)) {
 			if n := s.Losses[reason]; n > 0 {
-				health += fmt.Sprintf("; %s %s", reason, thousands(n))
+				remarks = append(remarks, reason+" "+thousands(n))
 			}
 		}
 		rows = append(rows, []string{
 			s.Name, s.Health.State, fmt.Sprintf("%.0f", s.Stats.Rate), fmt.Sprintf("%.1f ms", s.Stats.Latency),
 			thousands(a.Received), thousands(a.Processed), thousands(a.Failed), thousands(a.Dropped),
-			thousands(a.Queued), thousands(a.Dead), health,
+			thousands(a.Queued), thousands(a.Dead), strings.Join(remarks, "; "),
 		})
 	}
 	return printTable(out, []string{

@@ -102,9 +102,8 @@ func (f *flood) announce() error {
 	return nil
 }
 
-// send sends count messages of values, at most rate a second, and gives the
-// seconds it took.
-func (f *flood) send(count int, rate float64) (float64, error) {
+// send sends count messages of values, at most rate a second.
+func (f *flood) send(count int, rate float64) error {
 	start := time.Now()
 	payloads := make([][]byte, len(f.batch))
 	for sent := 0; sent < count; {
@@ -119,11 +118,11 @@ func (f *flood) send(count int, rate float64) (float64, error) {
 			payloads[i] = f.message(payloads[i][:0])
 		}
 		if err := f.write(payloads[:n], klhdv.KeyChannelValues); err != nil {
-			return 0, err
+			return err
 		}
 		sent += n
 	}
-	return time.Since(start).Seconds(), nil
+	return nil
 }
 
 // pause lets others run: a fast sender spins, a slow one sleeps.

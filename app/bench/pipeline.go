@@ -185,7 +185,7 @@ func burst() (durable, stored float64, err error) {
 	start := time.Now()
 	for sent := 0; sent < burstMessages; {
 		const window = 2048 // less than the receive buffer and the ring hold
-		if _, err := w.flood.send(window, 10e6); err != nil {
+		if err := w.flood.send(window, 10e6); err != nil {
 			return 0, 0, err
 		}
 		sent += window
@@ -213,7 +213,7 @@ func senderTime(messages int) (used time.Duration, known bool, err error) {
 		return 0, false, err
 	}
 	before, known := processTime()
-	_, err = f.send(messages, float64(steadyRate)/floodValues)
+	err = f.send(messages, float64(steadyRate)/floodValues)
 	after, _ := processTime()
 	return after - before, known, errors.Join(err, f.close())
 }
@@ -233,7 +233,7 @@ func busyCell() (results []Result, err error) {
 	}
 	before, _ := processTime()
 	start := time.Now()
-	if _, err := w.flood.send(messages, float64(steadyRate)/floodValues); err != nil {
+	if err := w.flood.send(messages, float64(steadyRate)/floodValues); err != nil {
 		return nil, err
 	}
 	reach(int64(messages*floodValues), w.samples.Load)
