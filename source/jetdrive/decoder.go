@@ -40,10 +40,3 @@ func (d *Decoder) Recycle(b *sample.Batch) {
 	defer d.receiver.mu.Unlock()
 	d.receiver.recycle(b)
 }
-
-// Counters are what came of the datagrams.
-func (d *Decoder) Counters() Counters {
-	d.receiver.mu.Lock()
-	defer d.receiver.mu.Unlock()
-	return d.receiver.total
-}
