@@ -102,15 +102,20 @@ func (q *Queue) overcome(ctx context.Context, r *request, v verdict, class sampl
 	}
 	room := make(chan struct{})
 	q.room = append(q.room, room)
+	began := q.now()
+	q.stats.waits++
 	q.mu.Unlock()
 	select {
 	case <-room:
 		r.granted = true
-		return nil
 	case <-ctx.Done():
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.stats.waited += q.now().Sub(began)
+	if r.granted {
+		return nil
+	}
 	if i := slices.Index(q.room, room); i >= 0 {
 		q.room = slices.Delete(q.room, i, i+1)
 	} else {

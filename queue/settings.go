@@ -63,6 +63,17 @@ func (s Settings) check() error {
 	return nil
 }
 
+func (s Settings) whenFull() string {
+	switch {
+	case !s.DropOnFull:
+		return "wait"
+	case s.DropOldest:
+		return "drop_oldest"
+	default:
+		return "drop_newest"
+	}
+}
+
 // delay is the wait after so many failed attempts (>= 1).
 func (s Settings) delay(attempts int) time.Duration {
 	d := float64(s.RetryInitial)

@@ -19,6 +19,15 @@ type Stats struct {
 	TotalDropped   int64  `json:"total_dropped"`
 	Dropped        []Drop `json:"dropped"` // by source and reason
 
+	// What happens to a newcomer that finds the queue full: "wait",
+	// "drop_oldest" or "drop_newest" (CONFORMANCE Q3).
+	WhenFull string `json:"when_full"`
+	// Waiting counts the producers that wait for room now, TotalWaits those
+	// that had to since the start, WaitSeconds for how long together.
+	Waiting     int     `json:"waiting"`
+	TotalWaits  int64   `json:"total_waits"`
+	WaitSeconds float64 `json:"wait_seconds"`
+
 	MaxSize       int            `json:"max_size"`
 	CurrentSize   int            `json:"current_size"` // delayed and leased included
 	Leased        int            `json:"leased"`
@@ -57,6 +66,9 @@ const rateWindow = 10 // seconds
 // counters are guarded by the queue's lock.
 type counters struct {
 	enqueued, processed, failed, retried, dropped int64
+
+	waits  int64
+	waited time.Duration // of the waits that have ended
 
 	held    [sample.Priorities]int // by class
 	high    int
@@ -216,6 +228,7 @@ func (q *Queue) Stats() Stats {
 	out := Stats{
 		TotalEnqueued: s.enqueued, TotalProcessed: s.processed, TotalFailed: s.failed,
 		TotalRetried: s.retried, TotalDropped: s.dropped, Dropped: make([]Drop, 0, len(s.drops)),
+		WhenFull: q.settings.whenFull(), Waiting: len(q.room), TotalWaits: s.waits, WaitSeconds: s.waited.Seconds(),
 		MaxSize: q.settings.MaxSize, CurrentSize: s.size(), Leased: len(q.leased), Delayed: len(q.delayed),
 		HighWatermark: s.high, ByPriority: make(map[string]int, sample.Priorities), DeadLetters: q.dead,
 		Rate: s.rate(now), Latency: s.latency.sum(now), Processing: s.processing.sum(now),

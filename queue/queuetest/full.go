@@ -3,6 +3,7 @@ package queuetest
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -86,13 +87,19 @@ func testBlocks(b *bench) {
 	if _, err := q.Enqueue(ctx, item(sample.Critical, "c0")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("without room: %v", err)
 	}
+	if st := q.Stats(); st.WhenFull != "wait" || st.Waiting != 0 || st.TotalWaits != 1 || st.WaitSeconds < 0.01 {
+		t.Errorf("stats after a wait %+v", st)
+	}
 	entered := make(chan error)
 	go func() {
 		_, err := q.Enqueue(ctxOf(t), item(sample.Critical, "c1"))
 		entered <- err
 	}()
-	if n := q.Stats().CurrentSize; n != 2 { // neither statistics nor dequeue wait
-		t.Errorf("size %d", n)
+	for q.Stats().Waiting == 0 { // neither statistics nor dequeue wait
+		runtime.Gosched()
+	}
+	if st := q.Stats(); st.CurrentSize != 2 || st.TotalWaits != 2 {
+		t.Errorf("stats while one waits %+v", st)
 	}
 	items := lease(t, q, 1)
 	select {
