@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -87,6 +89,8 @@ func (in *Intake) accept(ctx context.Context, l *lane, b *sample.Batch) error {
 	if received == 0 {
 		return nil
 	}
+	l.began.Store(in.clock.Micros())
+	defer l.began.Store(0)
 	resolved := *b // the source's own batch keeps its native set
 	p, err := in.place(ctx, l, &resolved)
 	if err != nil {
@@ -147,12 +151,15 @@ func (in *Intake) enqueue(ctx context.Context, l *lane, b *sample.Batch, samples
 		waited := in.clock.Micros() - b.Received
 		l.batches.Add(1)
 		l.waited.Add(waited)
+		l.refused.Store(0)
 		in.latency.Observe(float64(waited) / 1e6)
 		if in.accepted != nil {
 			in.accepted(Accepted{ID: part.ID, Samples: len(samples), Latency: time.Duration(waited) * time.Microsecond})
 		}
 		return nil
 	case errors.Is(err, queue.ErrFull):
+		l.refusedAt.Store(in.clock.Micros())
+		l.refused.CompareAndSwap(0, l.refusedAt.Load())
 		return nil // by policy; the queue has counted it
 	case errors.Is(err, queue.ErrPriority):
 		in.ledger.abandon(l.name, len(samples), reasonPriority)
@@ -204,6 +211,45 @@ func (in *Intake) Stuck() error {
 		}
 	}
 	return nil
+}
+
+// Hindrance is what keeps a source's samples out of the queue at a moment.
+type Hindrance struct {
+	Source string
+	// Waiting is how long the batch in hand has been on its way into the queue,
+	// which is full or waits for the disk. A moment is usual.
+	Waiting time.Duration
+	// Refused is for how long the full queue has taken none of the source's
+	// batches; 0 where it took the last one, or nothing was offered lately.
+	Refused time.Duration
+}
+
+// lately is how long a refused batch speaks for its source.
+const lately = 5 * time.Second
+
+// Hindrances lists the sources that have a batch in hand or refused, by name.
+func (in *Intake) Hindrances() []Hindrance {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	now := in.clock.Micros()
+	since := func(at int64) time.Duration {
+		if at == 0 {
+			return 0
+		}
+		return max(time.Duration(now-at), 1) * time.Microsecond
+	}
+	var out []Hindrance
+	for _, name := range slices.Sorted(maps.Keys(in.lanes)) {
+		l := in.lanes[name]
+		h := Hindrance{Source: name, Waiting: since(l.began.Load())}
+		if since(l.refusedAt.Load()) < lately {
+			h.Refused = since(l.refused.Load())
+		}
+		if h.Waiting > 0 || h.Refused > 0 {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 // MeanLatency is the mean time from the arrival of a source's packets until

@@ -35,6 +35,10 @@ type lane struct {
 	stuck error // why its batch waits outside the queue; under Intake.mu
 
 	batches, waited atomic.Int64 // accepted, and their latencies together in µs
+
+	// Session times in µs, 0: not the case. began is when the batch in hand was
+	// taken over; since refused the full queue has taken none, last at refusedAt.
+	began, refused, refusedAt atomic.Int64
 }
 
 // prepare resolves a set that a source uses for the first time.
