@@ -33,7 +33,7 @@ func deliver(from sets) queue.Processor {
 }
 
 func deliverOne(ctx context.Context, from sets, item *queue.Item, b *sample.Batch) queue.Result {
-	err := sample.DecodeBatch(item.Payload, func(id sample.SetID) (*sample.ChannelSet, error) { return from.Set(ctx, id) }, b)
+	err := decode(ctx, from, item.Payload, b)
 	switch {
 	case errors.Is(err, sample.ErrEncoding):
 		return queue.Result{Kind: queue.Rejected, Reason: ReasonUndecodable, Err: err}
@@ -41,4 +41,16 @@ func deliverOne(ctx context.Context, from sets, item *queue.Item, b *sample.Batc
 		return queue.Result{Kind: queue.Retry, Err: err}
 	}
 	return queue.Result{Kind: queue.Done, Effect: store.ChunkEffect(store.NewChunk(b, item.Payload))}
+}
+
+func decode(ctx context.Context, from sets, payload []byte, b *sample.Batch) error {
+	return sample.DecodeBatch(payload, func(id sample.SetID) (*sample.ChannelSet, error) { return from.Set(ctx, id) }, b)
+}
+
+// Decode reads the payload of a queue item into b as delivery does, reusing
+// b.Samples. Errors wrap sample.ErrEncoding (no batch, for good) or
+// store.ErrNoSet (its channel set is missing), or are the database's; what came
+// before the error is in b.
+func (p *Pipeline) Decode(ctx context.Context, payload []byte, b *sample.Batch) error {
+	return decode(ctx, p.Store, payload, b)
 }

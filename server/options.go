@@ -54,6 +54,8 @@ type Options struct {
 	Config     func() any // the body of /api/v1/config, without secrets
 	Sources    Sources
 	Queue      Queue
+	QueueState func() QueueState
+	Decoder    Decoder // of the queue's payloads
 	Runs       Runs
 	Samples    Samples
 	Recordings Recordings
@@ -97,6 +99,13 @@ type Queue interface {
 	Stats() queue.Stats
 	DeadLetters
 	DeadLetterSets
+}
+
+// Decoder reads what a queue item carries; *pipeline.Pipeline is one.
+type Decoder interface {
+	// Decode reads a payload into b. After an error b holds what came before
+	// it.
+	Decode(ctx context.Context, payload []byte, b *sample.Batch) error
 }
 
 // DeadLetters is the dead letters one by one.
@@ -208,7 +217,8 @@ func (o *Options) check() error {
 		missing bool
 	}{
 		{"Gatherer", o.Gatherer == nil}, {"Readiness", o.Readiness == nil}, {"Stats", o.Stats == nil},
-		{"Config", o.Config == nil}, {"Sources", o.Sources == nil}, {"Queue", o.Queue == nil}, {"Runs", o.Runs == nil},
+		{"Config", o.Config == nil}, {"Sources", o.Sources == nil}, {"Queue", o.Queue == nil},
+		{"QueueState", o.QueueState == nil}, {"Decoder", o.Decoder == nil}, {"Runs", o.Runs == nil},
 		{"Samples", o.Samples == nil}, {"Recordings", o.Recordings == nil}, {"Live", o.Live == nil},
 	} {
 		if part.missing {

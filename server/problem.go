@@ -26,9 +26,9 @@ func (s *Server) problem(err error) error {
 	case errors.Is(err, ErrNoSource):
 		return huma.Error404NotFound("no source has this name: GET /api/v1/sources lists the sources")
 	case errors.Is(err, queue.ErrNotFound):
-		return huma.Error404NotFound("no dead letter has this id: GET /api/v1/dead-letters lists them")
+		return huma.Error404NotFound("no dead letter has this id: dynotap dead-letters list, or GET /api/v1/dead-letters, lists them")
 	case errors.Is(err, queue.ErrFull):
-		return huma.Error409Conflict("the queue is full: try again when it has room, GET /api/v1/queue shows it")
+		return huma.Error409Conflict("the queue is full: try again when it has room; dynotap queue stats, or GET /api/v1/queue, shows it")
 	case errors.Is(err, ErrConflict):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrBadRequest), errors.Is(err, store.ErrBadID):

@@ -42,7 +42,11 @@ type cell struct {
 	export    func(context.Context, io.Writer) error
 	recording *Recording
 	hub       *pipeline.Hub
-	err       error // what every change answers
+	// queueState is what the program says of its queue, decode what it makes of
+	// a payload.
+	queueState QueueState
+	decode     func(payload []byte, b *sample.Batch) error
+	err        error // what every change answers
 }
 
 func newCell() *cell {
@@ -62,8 +66,10 @@ func newCell() *cell {
 			Item:   queue.Item{ID: queue.MakeID(sample.High, 7), Source: "jetdrive", Priority: sample.High, Samples: 141, Payload: []byte("batch"), LastError: "disk full"},
 			Reason: queue.ReasonExhausted,
 		}},
-		hub:    pipeline.NewHub(),
-		export: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "time,rpm\n"); return err },
+		queueState: QueueState{Running: true, Durability: SurvivesPowerLoss},
+		decode:     func([]byte, *sample.Batch) error { return sample.ErrEncoding },
+		hub:        pipeline.NewHub(),
+		export:     func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "time,rpm\n"); return err },
 	}
 }
 
@@ -71,11 +77,12 @@ func newCell() *cell {
 func (c *cell) options() Options {
 	return Options{
 		Listen: "127.0.0.1:8686", Version: "v0.0.1-test", Logger: slog.New(slog.DiscardHandler),
-		Gatherer:  prometheus.NewRegistry(),
-		Readiness: func(context.Context) Readiness { return Readiness{Reasons: c.reasons, Notes: []string{"not durable"}} },
-		Stats:     func() any { return map[string]any{"sources": map[string]any{}, "total": map[string]int{"received": 5}} },
-		Config:    func() any { return map[string]any{"queue": map[string]int{"max_size": 10000}} },
-		Sources:   c, Queue: c, Runs: c, Samples: c, Recordings: c, Live: c.hub,
+		Gatherer:   prometheus.NewRegistry(),
+		Readiness:  func(context.Context) Readiness { return Readiness{Reasons: c.reasons, Notes: []string{"not durable"}} },
+		Stats:      func() any { return map[string]any{"sources": map[string]any{}, "total": map[string]int{"received": 5}} },
+		QueueState: func() QueueState { return c.queueState },
+		Config:     func() any { return map[string]any{"queue": map[string]int{"max_size": 10000}} },
+		Sources:    c, Queue: c, Decoder: c, Runs: c, Samples: c, Recordings: c, Live: c.hub,
 	}
 }
 
@@ -133,6 +140,10 @@ func (c *cell) DeadLetter(_ context.Context, id queue.ID) (queue.DeadLetter, err
 		return queue.DeadLetter{}, queue.ErrNotFound
 	}
 	return c.dead[0], nil
+}
+
+func (c *cell) Decode(_ context.Context, payload []byte, b *sample.Batch) error {
+	return c.decode(payload, b)
 }
 
 func (c *cell) known(ctx context.Context, verb string, id queue.ID) error {
