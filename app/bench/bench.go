@@ -1,6 +1,6 @@
 // Package bench measures dynotap on the machine it runs on: decoding,
-// validation and the whole way from the network to the disk, each beside a
-// bare loop in the same run, so that the ratios hold on any machine.
+// validation, the queue and the whole way from the network to the disk, each
+// beside a bare loop in the same run, so that the ratios hold on any machine.
 package bench
 
 import (
@@ -18,25 +18,48 @@ type Result struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
+	// Group is how many items share a call and a commit, PayloadBytes the size
+	// of each; absent where there are no items.
+	Group        int `json:"group,omitempty"`
+	PayloadBytes int `json:"payload_bytes,omitempty"`
+	// BareMedian and FileMedian are what the bare loop and the plain file
+	// reached beside it, in Unit.
+	BareMedian *float64 `json:"bare_median,omitempty"`
+	FileMedian *float64 `json:"file_median,omitempty"`
 	// RatioToBare is the median of the rounds' ratios to the bare loop that
 	// ran beside them; absent for the bare loop itself.
 	RatioToBare *float64 `json:"ratio_to_bare,omitempty"`
+	// RatioToFile is the same to the plain file.
+	RatioToFile *float64 `json:"ratio_to_file,omitempty"`
 	// AllocsPerPacket is absent where it was not measured.
 	AllocsPerPacket *float64 `json:"allocs_per_packet,omitempty"`
 	// Target is what docs/performance.md asks for; absent for bare loops.
 	Target *float64 `json:"target,omitempty"`
+	// TargetIsMost: Target is the most that is allowed, not the least.
+	TargetIsMost bool `json:"target_is_most,omitempty"`
+	// RatioTarget is the least RatioToBare that is asked for.
+	RatioTarget *float64 `json:"ratio_target,omitempty"`
+	// TargetMet is absent where there is no target, or it was not judged.
+	TargetMet *bool `json:"target_met,omitempty"`
 	// Note says what the machine did not allow.
 	Note string `json:"note,omitempty"`
 }
 
 // Report is what one benchmark prints.
 type Report struct {
-	Benchmark string   `json:"benchmark"`
-	Go        string   `json:"go"`
-	System    string   `json:"system"`
-	Cores     int      `json:"cores"`
-	Rounds    int      `json:"rounds"`
-	Results   []Result `json:"results"`
+	Benchmark string `json:"benchmark"`
+	Go        string `json:"go"`
+	System    string `json:"system"`
+	Cores     int    `json:"cores"`
+	Rounds    int    `json:"rounds"`
+	// Backend, Directory and FileSystem say where the items of the queue were
+	// kept; absent elsewhere.
+	Backend    string `json:"backend,omitempty"`
+	Directory  string `json:"directory,omitempty"`
+	FileSystem string `json:"file_system,omitempty"`
+	// Note says what makes the figures doubtful.
+	Note    string   `json:"note,omitempty"`
+	Results []Result `json:"results"`
 }
 
 func newReport(name string, rounds int) Report {
@@ -92,6 +115,29 @@ func (r Result) against(ratios []float64) Result {
 func (r Result) wanted(target float64) Result {
 	r.Target = &target
 	return r
+}
+
+func (r Result) atMost(target float64) Result {
+	r.TargetIsMost = true
+	return r.wanted(target)
+}
+
+// judge says whether what was asked for was reached.
+func (r *Result) judge() {
+	if r.Target == nil && r.RatioTarget == nil {
+		return
+	}
+	met := true
+	if r.Target != nil {
+		met = r.Median >= *r.Target
+		if r.TargetIsMost {
+			met = r.Median <= *r.Target
+		}
+	}
+	if r.RatioTarget != nil {
+		met = met && r.RatioToBare != nil && *r.RatioToBare >= *r.RatioTarget
+	}
+	r.TargetMet = &met
 }
 
 func (r Result) allocating(work func()) Result {

@@ -1,0 +1,217 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// The backends of the queue that are measured.
+const (
+	MemoryBackend = "memory"
+	SQLiteBackend = "sqlite"
+)
+
+// QueueOptions say what Queue measures.
+type QueueOptions struct {
+	Backend string // MemoryBackend or SQLiteBackend
+	Dir     string // the files go into a new directory below it; "": the system's temporary directory
+	Rounds  int
+	// Quick looks only whether everything can be measured: its figures mean
+	// nothing.
+	Quick bool
+}
+
+// extent is how much is done; the figures hang on nothing but its being
+// enough.
+type extent struct {
+	round     time.Duration // least time of each work in a round
+	groups    []int
+	payloads  []int
+	few, many int // waiting items, between which the rates are compared
+	reuse     int // items put into the drained file
+	offer     time.Duration
+}
+
+func (o QueueOptions) extent() extent {
+	if o.Quick {
+		return extent{
+			round: time.Millisecond, groups: []int{1, targetGroup}, payloads: []int{smallPayload},
+			few: 300, many: 6000, reuse: 1000, offer: 50 * time.Millisecond,
+		}
+	}
+	return extent{
+		round: 200 * time.Millisecond, groups: []int{1, 32, targetGroup, 1024}, payloads: []int{smallPayload, 1700},
+		few: 1000, many: 1_000_000, reuse: 200_000, offer: 2 * time.Second,
+	}
+}
+
+const (
+	smallPayload = 200
+	// targetGroup is the group that the ratios' target is about.
+	targetGroup = 256
+	// bareTarget is the least ratio to the bare loop over the same engine.
+	bareTarget = 0.7
+	// memoryTarget is items/s into and out of the memory backend.
+	memoryTarget = 2e6
+)
+
+// Queue measures the queue over one of its backends: enqueue, dequeue and
+// move, each beside a bare loop over the same engine and a plain file in turn,
+// then many producers, latency under an offered load, and a million waiting
+// items. The directory that it made is removed.
+func Queue(opts QueueOptions) (_ Report, err error) {
+	report := newReport("queue", opts.Rounds)
+	report.Backend = opts.Backend
+	if opts.Backend != MemoryBackend && opts.Backend != SQLiteBackend {
+		return report, fmt.Errorf("there is no backend %q", opts.Backend)
+	}
+	dir, err := os.MkdirTemp(opts.Dir, "dynotap-bench-")
+	if err != nil {
+		return report, fmt.Errorf("make a directory for the files: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	b := &queueBench{backend: opts.Backend, dir: dir, rounds: opts.Rounds, extent: opts.extent()}
+	parts := []func() ([]Result, error){b.many, b.table, b.allocations}
+	if opts.Backend == SQLiteBackend {
+		parts = []func() ([]Result, error){b.million, b.table, b.producers, b.latency}
+		report.Directory = filepath.Dir(dir)
+		report.FileSystem, report.Note = fileSystem(dir)
+	}
+	if opts.Quick {
+		report.Note = "a trial: these figures mean nothing"
+	}
+	for _, part := range parts {
+		results, err := part()
+		report.Results = append(report.Results, results...)
+		if err != nil {
+			return report, err
+		}
+	}
+	for i := range report.Results {
+		report.Results[i].judge()
+	}
+	return report, nil
+}
+
+// queueBench measures one backend.
+type queueBench struct {
+	backend string
+	dir     string
+	rounds  int
+	made    int // directories
+	extent
+}
+
+// place makes a new directory for one keeper.
+func (b *queueBench) place() (string, error) {
+	b.made++
+	dir := filepath.Join(b.dir, fmt.Sprintf("%03d", b.made))
+	return dir, os.Mkdir(dir, 0o700)
+}
+
+// table measures each work for each payload and group.
+func (b *queueBench) table() ([]Result, error) {
+	var results []Result
+	for _, payload := range b.payloads {
+		for _, group := range b.groups {
+			r, err := b.compare(contest{payload: payload, group: group, moves: b.backend == SQLiteBackend})
+			results = append(results, r...)
+			if err != nil {
+				return results, err
+			}
+		}
+		r, err := b.compare(contest{payload: payload, group: targetGroup, mixed: true})
+		results = append(results, r...)
+		if err != nil {
+			return results, err
+		}
+	}
+	return results, nil
+}
+
+// compare runs the keepers in turn, round by round.
+func (b *queueBench) compare(c contest) (results []Result, err error) {
+	c.least = b.round
+	keepers, err := b.open(c)
+	defer func() {
+		for _, k := range keepers {
+			err = errors.Join(err, k.close())
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	var rates [works][3][]float64 // by work, keeper and round
+	for range b.rounds {
+		for i, k := range keepers {
+			round, err := c.round(k)
+			if err != nil {
+				return nil, fmt.Errorf("group of %d items of %d bytes: %w", c.group, c.payload, err)
+			}
+			for w := range works {
+				rates[w][i] = append(rates[w][i], round[w])
+			}
+		}
+	}
+	for _, w := range c.works() {
+		results = append(results, b.row(c, w, rates[w]))
+	}
+	return results, nil
+}
+
+// open gives the queue, the bare loop and, where there is a disk, the plain
+// file.
+func (b *queueBench) open(c contest) (keepers []keeper, err error) {
+	for _, open := range []func(contest) (keeper, error){b.openQueue, b.openBare, b.openFile} {
+		k, err := open(c)
+		if err != nil {
+			return keepers, err
+		}
+		if k != nil {
+			keepers = append(keepers, k)
+		}
+	}
+	return keepers, nil
+}
+
+func (b *queueBench) row(c contest, w work, rates [3][]float64) Result {
+	ours, bare, file := rates[0], rates[1], rates[2]
+	toBare, toFile := ratios(ours, bare), ratios(ours, file)
+	name := workNames[w]
+	if c.mixed {
+		name += ", mixed priorities"
+	}
+	r := result(name, "items/s", ours).against(toBare)
+	r.Group, r.PayloadBytes = c.group, c.payload
+	r.BareMedian = medianOf(bare)
+	if len(file) > 0 {
+		r.FileMedian, r.RatioToFile = medianOf(file), medianOf(toFile)
+	}
+	switch {
+	case c.mixed:
+	case b.backend == MemoryBackend && c.payload == smallPayload:
+		r = r.wanted(memoryTarget)
+	case b.backend == SQLiteBackend && c.group == targetGroup:
+		least := bareTarget
+		r.RatioTarget = &least
+	}
+	return r
+}
+
+// ratios of the rounds, while they are still in their order.
+func ratios(ours, others []float64) []float64 {
+	var out []float64
+	for i := range others {
+		out = append(out, ours[i]/others[i])
+	}
+	return out
+}
+
+func medianOf(values []float64) *float64 {
+	m := median(slices.Sorted(slices.Values(values)))
+	return &m
+}

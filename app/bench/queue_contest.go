@@ -1,0 +1,205 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"runtime"
+	"time"
+
+	"dynotap/sample"
+)
+
+// work is what is timed.
+type work int
+
+const (
+	enqueue work = iota
+	dequeue      // lease and settle: gone for good, also from the disk
+	move         // the same, and stored as a chunk in the same transaction
+	works
+)
+
+var workNames = [works]string{"enqueue", "dequeue", "move to chunk"}
+
+// keeper keeps items in one way: as the queue does, as a bare loop over the
+// same engine, or as a plain file. It works in groups, each durable before the
+// next.
+type keeper interface {
+	put() error
+	take(w work) error // dequeue or move
+	tidy() error       // removes what was moved; not timed
+	close() error
+}
+
+// contest is one setting under which keepers are compared.
+type contest struct {
+	payload, group int
+	moves          bool // measure move too
+	mixed          bool // priorities in turn
+	least          time.Duration
+}
+
+func (c contest) works() []work {
+	if c.moves {
+		return []work{enqueue, dequeue, move}
+	}
+	return []work{enqueue, dequeue}
+}
+
+// cycle is how many groups are put before they are taken: enough that the
+// clock does not count, few enough that nothing grows.
+func (c contest) cycle() int { return max(4, 256/c.group) }
+
+// round gives items/s of each work: puts and takes in turn, until each has
+// taken long enough.
+func (c contest) round(k keeper) (rates [works]float64, err error) {
+	runtime.GC() // each pays for its own garbage
+	var took [works]time.Duration
+	var groups [works]int
+	warm := len(c.works()) - 1
+	for {
+		taking := dequeue
+		if c.moves && took[move] <= took[dequeue] {
+			taking = move
+		}
+		if warm < 0 && c.enough(took) {
+			break
+		}
+		put, err := timed(c.cycle(), k.put)
+		if err != nil {
+			return rates, err
+		}
+		taken, err := timed(c.cycle(), func() error { return k.take(taking) })
+		if err != nil {
+			return rates, err
+		}
+		if err := k.tidy(); err != nil {
+			return rates, err
+		}
+		if warm--; warm >= 0 {
+			took[taking]++ // the other next
+			continue
+		}
+		took[enqueue], groups[enqueue] = took[enqueue]+put, groups[enqueue]+c.cycle()
+		took[taking], groups[taking] = took[taking]+taken, groups[taking]+c.cycle()
+	}
+	for _, w := range c.works() {
+		rates[w] = float64(groups[w]*c.group) / took[w].Seconds()
+	}
+	return rates, nil
+}
+
+func (c contest) enough(took [works]time.Duration) bool {
+	for _, w := range c.works() {
+		if took[w] < c.least {
+			return false
+		}
+	}
+	return true
+}
+
+func timed(n int, do func() error) (time.Duration, error) {
+	start := time.Now()
+	for range n {
+		if err := do(); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start), nil
+}
+
+// priority of the item at a place in its group.
+func (c contest) priority(at int) sample.Priority {
+	if c.mixed {
+		return sample.Priority(at % sample.Priorities)
+	}
+	return sample.Normal
+}
+
+func (c contest) body() []byte { return bytes.Repeat([]byte{7}, c.payload) }
+
+var errMissing = errors.New("items are missing")
+
+// fileKeeper appends to plain files and flushes them after each group: the
+// least that a disk must do for the same promise.
+type fileKeeper struct {
+	contest
+	items, gone, chunks *os.File
+	group, ids, read    []byte
+	written, taken      int64
+}
+
+const (
+	// fileHeader is id and length before each item.
+	fileHeader = 12
+	// fileMost bounds the files.
+	fileMost = 256 << 20
+)
+
+func (b *queueBench) openFile(c contest) (keeper, error) {
+	if b.backend == MemoryBackend {
+		return nil, nil
+	}
+	dir, err := b.place()
+	if err != nil {
+		return nil, err
+	}
+	k := &fileKeeper{contest: c}
+	for _, f := range []struct {
+		name string
+		file **os.File
+	}{{"items", &k.items}, {"gone", &k.gone}, {"chunks", &k.chunks}} {
+		if *f.file, err = os.OpenFile(dir+"/"+f.name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
+			return nil, errors.Join(err, k.close())
+		}
+	}
+	item := append(make([]byte, fileHeader), c.body()...)
+	k.group = bytes.Repeat(item, c.group)
+	k.ids = make([]byte, 8*c.group)
+	k.read = make([]byte, len(k.group))
+	return k, nil
+}
+
+func (k *fileKeeper) put() error {
+	k.written += int64(len(k.group))
+	return appendDurably(k.items, k.group)
+}
+
+// take reads the group back and writes down that it is gone; a moved group
+// carries the ids along.
+func (k *fileKeeper) take(w work) error {
+	if _, err := k.items.ReadAt(k.read, k.taken); err != nil {
+		return err
+	}
+	k.taken += int64(len(k.read))
+	if w == move {
+		return appendDurably(k.chunks, k.read)
+	}
+	return appendDurably(k.gone, k.ids)
+}
+
+func (k *fileKeeper) tidy() error {
+	if k.written < fileMost {
+		return nil
+	}
+	k.written, k.taken = 0, 0
+	return errors.Join(k.items.Truncate(0), k.gone.Truncate(0), k.chunks.Truncate(0))
+}
+
+func (k *fileKeeper) close() error {
+	var errs []error
+	for _, f := range []*os.File{k.items, k.gone, k.chunks} {
+		if f != nil {
+			errs = append(errs, f.Close(), os.Remove(f.Name()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func appendDurably(f *os.File, data []byte) error {
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return syncData(f)
+}
