@@ -165,23 +165,38 @@ func (c *cell) ResetSource(_ context.Context, name string) error {
 type sourceStats struct {
 	pipeline.Account
 	source.Stats
+	// Overruns never were samples: they are not in the account.
+	Overruns Overruns `json:"overruns"`
 }
 
 // statistics is the body of /api/v1/stats (DESIGN decision 7).
 type statistics struct {
-	Sources map[string]sourceStats `json:"sources"`
-	Total   pipeline.Account       `json:"total"`
+	Sources  map[string]sourceStats `json:"sources"`
+	Total    pipeline.Account       `json:"total"`
+	Pressure pressureView           `json:"pressure"`
 }
 
-func (c *cell) stats() any {
+// overruns gives those of every source.
+func (c *cell) overruns() map[string]Overruns {
+	out := map[string]Overruns{}
+	for _, s := range c.sources {
+		if s.live.Overruns != nil {
+			out[s.name] = s.live.Overruns()
+		}
+	}
+	return out
+}
+
+func (c *cell) stats() statistics {
 	figures := map[string]source.Stats{}
 	for _, s := range c.sources {
 		figures[s.name] = s.supervisor.Stats()
 	}
 	accounts, total := c.pipeline.Ledger.Snapshot()
 	out := statistics{Sources: map[string]sourceStats{}, Total: total}
+	overruns := c.overruns()
 	for name, f := range figures {
-		out.Sources[name] = sourceStats{Stats: f}
+		out.Sources[name] = sourceStats{Stats: f, Overruns: overruns[name]}
 		if _, ok := accounts[name]; !ok {
 			accounts[name] = pipeline.Account{}
 		}

@@ -26,6 +26,10 @@ func buildJetdrive(in SourceInput) (LiveSource, error) {
 		Check:   func(ctx context.Context) error { return checkNetwork(ctx, settings.Conn) },
 		Details: func() any { return made.Status() },
 		Losses:  func() map[string]uint64 { return losses(made.Status()) },
+		Overruns: func() Overruns {
+			s := made.Status().Socket
+			return Overruns{Datagrams: s.KernelDrops + s.RingFull, Samples: s.UnreadValues}
+		},
 	}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"dynotap/pipeline"
+	"dynotap/queue"
 	"dynotap/sample"
 	"dynotap/source"
 )
@@ -13,6 +14,7 @@ import (
 type metrics struct {
 	cell     *cell
 	pipeline *pipeline.Pipeline
+	pressure *pressure
 }
 
 // describe gives the descriptions, by field, in one place.
@@ -79,7 +81,49 @@ func (m *metrics) collectQueue(out chan<- prometheus.Metric) {
 	gauge(out, describe("queue_capacity", "Batches the queue holds before it is full."), float64(stats.MaxSize))
 	gauge(out, describe("queue_high_watermark", "Most batches in the queue since the start."), float64(stats.HighWatermark))
 	gauge(out, describe("queue_oldest_age_seconds", "Age of the oldest batch in the queue."), stats.OldestAge)
+	gauge(out, describe("queue_processed_per_second", "Batches stored a second, over the last ten seconds."), stats.Rate)
+	latency := describe("queue_latency_seconds", "Time from acceptance to the store, of the last one to two minutes.", "quantile")
+	gauge(out, latency, stats.Latency.P50, "0.5")
+	gauge(out, latency, stats.Latency.P99, "0.99")
+	gauge(out, latency, stats.Latency.Max, "1")
+	counter(out, describe("queue_enqueued_total", "Batches accepted."), float64(stats.TotalEnqueued))
+	counter(out, describe("queue_processed_total", "Batches stored."), float64(stats.TotalProcessed))
+	counter(out, describe("queue_failed_total", "Batches that became dead letters."), float64(stats.TotalFailed))
+	counter(out, describe("queue_retried_total", "Deliveries that are repeated."), float64(stats.TotalRetried))
+	dropped := describe("queue_dropped_total", "Batches lost, by reason.", "source", "reason")
+	for _, d := range stats.Dropped {
+		counter(out, dropped, float64(d.Items), d.Source, d.Reason)
+	}
+	m.collectPressure(out, &stats)
 	gauge(out, describe("dead_letters", "Batches among the dead letters."), float64(stats.DeadLetters))
+}
+
+// collectPressure gives what a full queue and a slow disk do to the sources.
+func (m *metrics) collectPressure(out chan<- prometheus.Metric, stats *queue.Stats) {
+	gauge(out, describe("queue_waiting", "Sources that wait for room in the full queue."), float64(stats.Waiting))
+	counter(out, describe("queue_waits_total", "Times that a source had to wait for room."), float64(stats.TotalWaits))
+	counter(out, describe("queue_wait_seconds_total", "Time that sources have waited for room, in waits that have ended."), stats.WaitSeconds)
+	v := m.pressure.view()
+	for _, what := range []string{spellFull, spellSlow, spellUnread} {
+		gauge(out, describe("pressure", "Whether the queue is full, the disk slow or the network not read in time at present.", "what"),
+			truth(v.Present != nil && v.Present.What == what), what)
+	}
+	waiting := describe("source_waiting_seconds", "How long the batch in hand has been on its way into the queue.", "source")
+	refused := describe("source_refused_seconds", "For how long the full queue has refused everything of the source.", "source")
+	hindered := map[string]hindranceView{}
+	for _, h := range v.Hindered {
+		hindered[h.Source] = h
+	}
+	for _, s := range m.cell.sources {
+		gauge(out, waiting, hindered[s.name].Waiting, s.name)
+		gauge(out, refused, hindered[s.name].Refused, s.name)
+	}
+	datagrams := describe("overrun_datagrams_total", "Datagrams lost because the network was not read in time.", "source")
+	samples := describe("overrun_samples_total", "Samples in them, about.", "source")
+	for source, o := range m.cell.overruns() {
+		counter(out, datagrams, float64(o.Datagrams), source)
+		counter(out, samples, float64(o.Samples), source)
+	}
 }
 
 func (m *metrics) collectSources(out chan<- prometheus.Metric) {

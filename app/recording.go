@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -15,6 +16,7 @@ import (
 	"dynotap/config"
 	"dynotap/internal/clock"
 	"dynotap/internal/db"
+	"dynotap/internal/startstop"
 	"dynotap/pipeline"
 	"dynotap/sample"
 	"dynotap/server"
@@ -35,6 +37,8 @@ type recording struct {
 	clock    *clock.Session
 	pipeline *pipeline.Pipeline
 	cell     *cell
+	pressure *pressure
+	watching startstop.Service // of the pressure
 	server   *server.Server
 
 	startedUS int64
@@ -73,6 +77,10 @@ func (a *recording) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.pressure = &pressure{
+		stats: a.pipeline.Queue.Stats, hindered: a.pipeline.Intake.Hindrances, overruns: a.cell.overruns,
+		announce: a.say.event, logger: a.logger, now: time.Now,
+	}
 	if err := a.registerMetrics(); err != nil {
 		return err
 	}
@@ -97,7 +105,7 @@ func (a *recording) registerMetrics() error {
 	if err := a.registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})); err != nil {
 		return err
 	}
-	return a.registry.Register(&metrics{cell: a.cell, pipeline: a.pipeline})
+	return a.registry.Register(&metrics{cell: a.cell, pipeline: a.pipeline, pressure: a.pressure})
 }
 
 // start takes up what an earlier start left, then serves, then records.
@@ -121,6 +129,9 @@ func (a *recording) start(ctx context.Context) error {
 	}
 	a.said = true
 	a.say.hello(a)
+	if err := a.watching.Start(ctx, a.pressure.watch); err != nil {
+		return err
+	}
 	return a.cell.start(ctx)
 }
 
@@ -132,7 +143,7 @@ func (a *recording) stop(ctx context.Context) error {
 	}
 	err := a.cell.stop(ctx)
 	left, stop := a.pipeline.Stop(ctx)
-	err = errors.Join(err, stop, a.server.Stop(ctx))
+	err = errors.Join(err, stop, a.watching.Stop(ctx), a.server.Stop(ctx))
 	if a.said {
 		a.say.goodbye(a, left)
 	}
@@ -153,7 +164,7 @@ func (a *recording) newServer() (*server.Server, error) {
 	s, err := server.New(server.Options{
 		Listen: cfg.Server.Listen, Token: cfg.Server.Token, Version: a.program.Version,
 		Units: units, Logger: a.logger, NoPages: !a.serveUI,
-		Gatherer: a.registry, Readiness: a.readiness, Stats: a.cell.stats, Config: a.effective,
+		Gatherer: a.registry, Readiness: a.readiness, Stats: a.stats, Config: a.effective,
 		Sources: a.cell, Queue: a.pipeline.Queue, QueueState: a.queueState, Decoder: a.pipeline, Runs: a.pipeline.Store,
 		Samples:    runSamples{store: a.pipeline.Store, units: units},
 		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub,
@@ -176,18 +187,29 @@ func (a *recording) queueState() server.QueueState {
 	return s
 }
 
+// stats is the body of /api/v1/stats.
+func (a *recording) stats() any {
+	s := a.cell.stats()
+	s.Pressure = a.pressure.view()
+	return s
+}
+
 // effective is the body of /api/v1/config: each setting, its value without
 // secrets, and where it comes from.
 func (a *recording) effective() any {
 	return map[string]any{"settings": a.loaded.Settings(a.program.sourceNames()), "data": a.dir}
 }
 
-// readiness says whether samples are accepted.
+// readiness says whether samples are accepted: not while the queue takes
+// nothing because of an error, nor once it has taken nothing of a source for
+// notAcceptingAfter, whether that waits or is refused.
 func (a *recording) readiness(context.Context) server.Readiness {
 	var r server.Readiness
 	if err := a.pipeline.Intake.Stuck(); err != nil {
 		r.Reasons = append(r.Reasons, "the queue does not take batches: "+err.Error())
 	}
+	reasons, notes := a.pressure.readiness()
+	r.Reasons, r.Notes = append(r.Reasons, reasons...), append(r.Notes, notes...)
 	if !a.loaded.Config.Queue.PersistToDisk {
 		r.Notes = append(r.Notes, "not durable: the queue is in memory (queue.persist_to_disk is false)")
 	} else if !a.loaded.Config.Queue.Fsync {

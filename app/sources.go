@@ -26,6 +26,15 @@ type LiveSource struct {
 	Details func() any
 	// Losses counts what came in and became no sample, by reason, for /metrics.
 	Losses func() map[string]uint64
+	// Overruns counts what was lost because the source was not read in time.
+	Overruns func() Overruns
+}
+
+// Overruns is what a source lost before it could be read, since its present
+// connection began.
+type Overruns struct {
+	Datagrams uint64 `json:"datagrams"`
+	Samples   uint64 `json:"samples"` // in them, about
 }
 
 // SourceInput is what a source is built from.

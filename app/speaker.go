@@ -58,6 +58,13 @@ func (s *speaker) transition(t source.Transition) {
 	s.line("source %s: %s (%s)", t.Source, t.To, t.Reason)
 }
 
+// event tells of something in words of its own.
+func (s *speaker) event(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.line("%s", text)
+}
+
 // run tells of a pull or recording once it has ended.
 func (s *speaker) run(r run.Run) {
 	s.mu.Lock()
@@ -110,6 +117,11 @@ func (s *speaker) goodbye(a *recording, left pipeline.Left) {
 			if len(losses.by) > 0 {
 				s.line("%s: %s by reason: %s", name, losses.what, reasons(losses.by))
 			}
+		}
+	}
+	for source, o := range a.cell.overruns() {
+		if o.Datagrams > 0 {
+			s.line("%s", overrunText(source, o))
 		}
 	}
 	if len(accounts) == 0 && s.truth == nil {

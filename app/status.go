@@ -33,7 +33,11 @@ type statusView struct {
 		server.Readiness
 	}
 	stats struct {
-		Sources map[string]pipeline.Account `json:"sources"`
+		Sources map[string]struct {
+			pipeline.Account
+			Overruns Overruns `json:"overruns"`
+		} `json:"sources"`
+		Pressure pressureView `json:"pressure"`
 	}
 	queue   queue.Stats
 	sources struct {
@@ -108,8 +112,7 @@ func (v *statusView) print(out io.Writer, address string) error {
 	for _, note := range v.ready.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}
-	fmt.Fprintf(out, "queue: %d of %d batches, most %d, dropped %.2f %%, dead letters %d\n",
-		v.queue.CurrentSize, v.queue.MaxSize, v.queue.HighWatermark, v.queue.DropRate, v.queue.DeadLetters)
+	v.printQueue(out)
 	rows := make([][]string, 0, len(v.sources.Sources))
 	for _, s := range v.sources.Sources {
 		a := v.stats.Sources[s.Name]
@@ -135,4 +138,23 @@ func (v *statusView) print(out io.Writer, address string) error {
 	return printTable(out, []string{
 		"source", "state", "samples/s", "latency", "received", "processed", "failed", "dropped", "queued", "dead", "health",
 	}, rows)
+}
+
+// printQueue says how full the queue is and what that has cost. What goes on
+// at present has been said by readyz.
+func (v *statusView) printQueue(out io.Writer) {
+	full := ""
+	if v.queue.CurrentSize >= v.queue.MaxSize {
+		full = "FULL, "
+	}
+	fmt.Fprintf(out, "queue: %s%d of %d batches, most %d, when full: %s, dropped %.2f %%, dead letters %d\n",
+		full, v.queue.CurrentSize, v.queue.MaxSize, v.queue.HighWatermark, strings.ReplaceAll(v.queue.WhenFull, "_", " "),
+		v.queue.DropRate, v.queue.DeadLetters)
+	overruns := map[string]Overruns{}
+	for name, s := range v.stats.Sources {
+		overruns[name] = s.Overruns
+	}
+	for _, line := range historyLines(&v.stats.Pressure, &v.queue, overruns) {
+		fmt.Fprintln(out, line)
+	}
 }

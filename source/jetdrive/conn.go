@@ -271,7 +271,7 @@ func (c *Conn) Warning() string { return strings.Join(c.warnings, "; ") }
 func (c *Conn) Counters() ConnCounters {
 	return ConnCounters{
 		Datagrams: c.in.datagrams.Load(), Bytes: c.in.bytes.Load(), Truncated: c.in.truncated.Load(),
-		KernelDrops: c.in.kernelDrops.Load(), RingFull: c.in.ringFull.Load(), ReadErrors: c.in.readErrors.Load(),
+		KernelDrops: c.in.kernelDrops.Load(), RingFull: c.in.ringFull.Load(), UnreadValues: c.in.unread.Load(), ReadErrors: c.in.readErrors.Load(),
 		Sent: c.sent.Load(), SendErrors: c.sendErrors.Load(),
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"dynotap/source/jetdrive/klhdv"
 )
 
 const (
@@ -31,9 +33,12 @@ type ConnCounters struct {
 	Truncated   uint64 `json:"truncated"`    // cut by the system, and dropped
 	KernelDrops uint64 `json:"kernel_drops"` // dropped by the system, its buffer being full; Linux only
 	RingFull    uint64 `json:"ring_full"`    // dropped because the taker did not keep up
-	ReadErrors  uint64 `json:"read_errors"`
-	Sent        uint64 `json:"sent"`
-	SendErrors  uint64 `json:"send_errors"` // refused messages included
+	// UnreadValues were in KernelDrops and RingFull: counted in the latter; in
+	// the former, which nobody has seen, reckoned by the datagrams after them.
+	UnreadValues uint64 `json:"unread_values"`
+	ReadErrors   uint64 `json:"read_errors"`
+	Sent         uint64 `json:"sent"`
+	SendErrors   uint64 `json:"send_errors"` // refused messages included
 }
 
 // messageReader is the receiving side of a *net.UDPConn.
@@ -48,8 +53,9 @@ type intake struct {
 	spare   []byte // for what finds the ring full
 	control []byte
 	dropped uint32 // the kernel's counter when last seen
+	typical int    // values in a message, by the last one that was looked at
 
-	datagrams, bytes, truncated, kernelDrops, ringFull, readErrors atomic.Uint64
+	datagrams, bytes, truncated, kernelDrops, ringFull, unread, readErrors atomic.Uint64
 }
 
 func newIntake(socket messageReader, r *ring) *intake {
@@ -84,18 +90,21 @@ func (in *intake) run(ctx context.Context) error {
 			continue
 		}
 		failures = 0
-		in.accept(n, in.control[:controlled], flags, from, full)
+		in.accept(room[:n], in.control[:controlled], flags, from, full)
 	}
 }
 
 // accept counts one datagram and hands it on.
-func (in *intake) accept(n int, control []byte, flags int, from netip.AddrPort, full bool) {
+func (in *intake) accept(datagram, control []byte, flags int, from netip.AddrPort, full bool) {
 	arrived := time.Now()
 	arrived = arrived.Add(-waited(control, arrived))
 	in.datagrams.Add(1)
-	in.bytes.Add(uint64(n))
-	if total, ok := kernelDrops(control); ok {
-		in.kernelDrops.Add(uint64(total - in.dropped)) // the counter wraps
+	in.bytes.Add(uint64(len(datagram)))
+	if total, ok := kernelDrops(control); ok && total != in.dropped {
+		dropped := uint64(total - in.dropped) // the counter wraps
+		in.kernelDrops.Add(dropped)
+		in.valuesIn(datagram)
+		in.unread.Add(dropped * uint64(in.typical))
 		in.dropped = total
 	}
 	if truncated(flags) {
@@ -106,9 +115,20 @@ func (in *intake) accept(n int, control []byte, flags int, from netip.AddrPort, 
 		room := in.ring.reserve()
 		if room == nil {
 			in.ringFull.Add(1)
+			in.unread.Add(uint64(in.valuesIn(datagram)))
 			return
 		}
-		copy(room, in.spare[:n])
+		copy(room, datagram)
 	}
-	in.ring.publish(n, from, arrived)
+	in.ring.publish(len(datagram), from, arrived)
+}
+
+// valuesIn counts the values in a datagram.
+func (in *intake) valuesIn(datagram []byte) int {
+	f, err := klhdv.Parse(datagram)
+	if err != nil || f.Key != klhdv.KeyChannelValues {
+		return 0
+	}
+	in.typical = len(f.Value) / klhdv.ValueLen
+	return in.typical
 }

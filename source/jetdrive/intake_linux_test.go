@@ -50,7 +50,7 @@ func TestKernelDropsAreCountedAcrossTheWrap(t *testing.T) {
 		{controlMessage(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, math.MaxUint32), math.MaxUint32},
 		{controlMessage(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 3), math.MaxUint32 + 4},
 	} {
-		in.accept(0, step.control, 0, netip.AddrPort{}, false)
+		in.accept(nil, step.control, 0, netip.AddrPort{}, false)
 		if got := in.kernelDrops.Load(); got != step.want {
 			t.Errorf("%d drops, want %d", got, step.want)
 		}
