@@ -59,7 +59,7 @@ type DB struct {
 // Errors: ErrLocked (a *LockedError names the holder), ErrNewer, ErrCorrupt,
 // ErrDiskFull and ErrReadOnly are wrapped with the path.
 func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("create data directory: %w", err)
 	}
 	lock, err := takeLock(ctx, dir)

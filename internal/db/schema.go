@@ -116,6 +116,9 @@ func createPrivate(path string) error {
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("read database: %w", err)
 	case !bytes.Equal(head[:n], []byte(magic)[:n]) || n < len(magic):
+		if _, err := os.Stat(path + "-journal"); err == nil {
+			return nil // the power went while it was created: SQLite undoes that
+		}
 		return fmt.Errorf("%w: it does not begin like a SQLite file (offset 0)", ErrCorrupt)
 	}
 	return nil
