@@ -5,10 +5,6 @@ import "math/rand/v2"
 // sector is what a disk writes as a whole, in bytes.
 const sector = 512
 
-// lucks are the chances of what is not certain to survive, one for each cut:
-// nothing and everything are likelier than among even odds.
-var lucks = [...]float64{0, 0.1, 0.5, 0.5, 0.9, 0.97, 1}
-
 // dirEntry is what a name in a directory stands for; nil is no file.
 type dirEntry struct {
 	stable *inode

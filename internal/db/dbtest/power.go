@@ -76,6 +76,7 @@ func NewPower(tb testing.TB, watch func(Step, *Cut)) *Power {
 // Survivors writes into dir what the disk may hold after the cut, as rnd
 // decides. Called again it gives another of the possible outcomes.
 func (c *Cut) Survivors(dir string, rnd *rand.Rand) error {
+	lucks := [...]float64{0, 0.1, 0.5, 0.5, 0.9, 0.97, 1} // of what is not certain to survive
 	luck := lucks[rnd.IntN(len(lucks))]
 	for _, path := range slices.Sorted(maps.Keys(c.power.entries)) {
 		n := c.power.entries[path].survivor(rnd, luck)
