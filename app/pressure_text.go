@@ -45,7 +45,7 @@ func waitersText(hindered []pipeline.Hindrance) string {
 	}
 	switch len(names) {
 	case 0:
-		return "sources wait now and then"
+		return "sources wait"
 	case 1:
 		return "1 source waits: " + names[0]
 	default:
