@@ -212,6 +212,9 @@ func (a *recording) readiness(context.Context) server.Readiness {
 	r.Reasons, r.Notes = append(r.Reasons, reasons...), append(r.Notes, notes...)
 	if !a.loaded.Config.Queue.PersistToDisk {
 		r.Notes = append(r.Notes, "not durable: the queue is in memory (queue.persist_to_disk is false)")
+		if !a.loaded.Config.Queue.Fsync {
+			r.Notes = append(r.Notes, "what was stored last may be lost with the power (queue.fsync is false)")
+		}
 	} else if !a.loaded.Config.Queue.Fsync {
 		r.Notes = append(r.Notes, "durable against a crash, not against power loss (queue.fsync is false)")
 	}

@@ -19,7 +19,7 @@ func (s Seconds) Duration() time.Duration { return time.Duration(float64(s) * fl
 // not give holds its default. It is a value to read; to change a setting use
 // Loaded.Set, which keeps everything that follows from it in step.
 type Config struct {
-	Preset string `json:"preset" enum:"high_reliability,low_latency,live_capture" doc:"Values to start from, under what this file says: high_reliability and live_capture keep everything on disk and wait when the queue is full, low_latency keeps the newest in memory. None: the guide's defaults."`
+	Preset string `json:"preset" enum:"high_reliability,low_latency,live_capture" doc:"Values to start from, under what this file says: high_reliability and live_capture keep everything on disk and wait when the queue is full, low_latency keeps the newest in memory and flushes nothing. None: the guide's defaults."`
 
 	GlobalEnabled bool   `json:"global_enabled" default:"true" doc:"Whether any source runs at all."`
 	LogLevel      string `json:"log_level" default:"INFO" enum:"DEBUG,INFO,WARNING,ERROR,CRITICAL" doc:"The least urgent messages that are logged."`
@@ -59,7 +59,7 @@ type Queue struct {
 	DropOldest       bool    `json:"drop_oldest" default:"true" doc:"With drop_on_full: drop the oldest of the least urgent batches rather than the newcomer."`
 	MaxRetries       int     `json:"max_retries" default:"3" min:"0" max:"1000" doc:"Times a failed delivery is repeated before the batch becomes a dead letter."`
 	Workers          int     `json:"workers" default:"1" min:"1" max:"64" doc:"Deliveries made side by side."`
-	Fsync            bool    `json:"fsync" default:"true" doc:"Whether an accepted batch survives power loss too (only with persist_to_disk); costs a disk flush a group."`
+	Fsync            bool    `json:"fsync" default:"true" doc:"Whether what is stored, and with persist_to_disk what is accepted, survives power loss too; costs a disk flush a group."`
 }
 
 // Retry says how an attempt is repeated (CONFORMANCE C2).

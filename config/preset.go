@@ -3,9 +3,10 @@ package config
 import "fmt"
 
 // The presets (DESIGN decision 1). high_reliability and live_capture keep the
-// queue on disk, flush it, and make the source wait when it is full;
-// low_latency keeps it in memory, drops the oldest and delivers every batch by
-// itself.
+// queue on disk, flush it, and make the source wait when it is full. low_latency
+// keeps it in memory, delivers every batch by itself and waits for no flush of
+// the disk; its queue is short, so that what it delivers under overload is
+// seconds old and not minutes, and drops the oldest.
 const (
 	PresetHighReliability = "high_reliability"
 	PresetLowLatency      = "low_latency"
@@ -33,6 +34,8 @@ func presetSettings(name string) []presetSetting {
 	case PresetLowLatency:
 		return []presetSetting{
 			{"queue.persist_to_disk", "false"},
+			{"queue.fsync", "false"},
+			{"queue.max_size", "1000"},
 			{"queue.drop_on_full", "true"},
 			{"queue.drop_oldest", "true"},
 			{"queue.batch_size", "1"},
