@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -87,16 +86,6 @@ func stream(t *testing.T, n network, channels int, rate float64) (stop func() pr
 	}
 	t.Cleanup(func() { stop() })
 	return stop
-}
-
-// configured writes a configuration file and gives the flag that names it.
-func configured(t *testing.T, text string) []string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "dynotap.json")
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return []string{"--config", name}
 }
 
 // pressed is what an instance says of its queue at one moment.

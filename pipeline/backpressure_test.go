@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"dynotap/config"
+	"dynotap/internal/db/dbtest"
 	"dynotap/queue"
 	"dynotap/sample"
 )
@@ -205,5 +207,113 @@ func TestQ3AnOverloadedQueueDeliversTheNewest(t *testing.T) {
 		if len(points) != size {
 			t.Errorf("%s: %d samples", label, len(points))
 		}
+	}
+}
+
+// presetRig is a pipeline as a preset has it, on a disk that counts.
+func presetRig(t *testing.T, preset string) (*rig, *dbtest.Faults) {
+	t.Helper()
+	cfg, err := config.Preset(preset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, q := dbtest.NewFaults(t), cfg.Queue
+	r := openRig(t, t.TempDir(), setup{memory: !q.PersistToDisk, unsynced: !q.Fsync, vfs: disk.Name, queue: func(s *queue.Settings) {
+		s.MaxSize, s.BatchSize, s.FlushInterval = q.MaxSize, q.BatchSize, q.FlushIntervalSec.Duration()
+		s.DropOnFull, s.DropOldest = q.DropOnFull, q.DropOldest
+	}})
+	r.start()
+	return r, disk
+}
+
+// TestK5LowLatencyWaitsForNoFlush sends batches one by one, each when the one
+// before is stored, and counts the flushes of the disk; the medians of the
+// time from the source to the store are for the log.
+func TestK5LowLatencyWaitsForNoFlush(t *testing.T) {
+	t.Parallel()
+	const batches = 300
+	median := map[string]float64{}
+	for _, c := range []struct {
+		preset string
+		least  int64 // flushes
+		most   int64
+	}{
+		{config.PresetLowLatency, 0, batches / 10}, // checkpoints, runs and seals are flushed in any case
+		{config.PresetLiveCapture, 2 * batches, 1 << 40},
+		{config.PresetHighReliability, 2 * batches, 1 << 40},
+	} {
+		r, disk := presetRig(t, c.preset)
+		accept, f := r.lane("cell"), newFeed("cell", r.clock.Micros())
+		var before int64
+		for i := range batches + 1 {
+			if i == 1 {
+				before = disk.Syncs() // the capture and its channels are stored
+			}
+			if err := accept(t.Context(), f.next(20, sample.High)); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "the batch is stored", func() bool { return r.account("cell").Queued == 0 })
+		}
+		syncs := disk.Syncs() - before
+		if syncs < c.least || syncs > c.most {
+			t.Errorf("%s: %d flushes for %d batches", c.preset, syncs, batches)
+		}
+		s := r.Queue.Stats()
+		median[c.preset] = s.Latency.P50
+		t.Logf("%s: %d flushes for %d batches, from the source to the store median %.3f ms", c.preset, syncs, batches, s.Latency.P50*1000)
+		if a := r.account("cell"); a.Dropped != 0 || a.Processed != 60*(batches+1) {
+			t.Errorf("%s: %+v", c.preset, a)
+		}
+		r.stop()
+	}
+	t.Logf("low_latency takes %.2f of live_capture's time to the store", median[config.PresetLowLatency]/median[config.PresetLiveCapture])
+}
+
+// TestK5ASlowDiskHoldsNobodyUpUntilTheQueueIsFull holds every step of the disk.
+// The queue in memory takes batches meanwhile; the queue on disk accepts
+// nothing it has not written, so its source waits. HIGH goes without waiting
+// for others in every preset.
+func TestK5ASlowDiskHoldsNobodyUpUntilTheQueueIsFull(t *testing.T) {
+	t.Parallel()
+	const batches = 50
+	for _, preset := range config.Presets() {
+		t.Run(preset, func(t *testing.T) {
+			t.Parallel()
+			r, disk := presetRig(t, preset)
+			accept, f := r.lane("cell"), newFeed("cell", r.clock.Micros())
+			if err := accept(t.Context(), f.next(1, sample.High)); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "a batch of HIGH is stored alone", func() bool { return r.account("cell").Processed == 3 })
+			release := disk.Hold()
+			done := make(chan error, 1)
+			go func() {
+				var err error
+				for i := 0; i < batches && err == nil; i++ {
+					err = accept(context.Background(), f.next(1, sample.High))
+				}
+				done <- err
+			}()
+			if preset == config.PresetLowLatency {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			} else {
+				await(t, "the source waits", func() bool {
+					h := r.Intake.Hindrances()
+					return len(h) == 1 && h[0].Waiting > 50*time.Millisecond
+				})
+			}
+			release()
+			if preset != config.PresetLowLatency {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+			if left, err := r.Stop(t.Context()); err != nil || left != (Left{}) {
+				t.Errorf("left %+v, %v", left, err)
+			}
+			r.checkFeed(r.points(r.captures()[0].ID, true), f, 0, batches+1)
+		})
 	}
 }

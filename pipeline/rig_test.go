@@ -30,6 +30,7 @@ const testPace = 5 * time.Millisecond
 // setup is what a test wants other than usual.
 type setup struct {
 	memory   bool // the queue
+	unsynced bool // no fsync
 	vfs      string
 	logger   *slog.Logger
 	critical []string
@@ -60,7 +61,7 @@ func quickQueue(s *queue.Settings) {
 // end does.
 func openRig(t *testing.T, dir string, s setup) *rig {
 	t.Helper()
-	d, err := db.Open(t.Context(), dir, db.Options{Fsync: true, VFS: s.vfs})
+	d, err := db.Open(t.Context(), dir, db.Options{Fsync: !s.unsynced, VFS: s.vfs})
 	if err != nil {
 		t.Fatal(err)
 	}
