@@ -101,14 +101,12 @@ func paired(rounds int, ours, bare func() float64) (our, base, ratios []float64)
 }
 
 func result(name, unit string, rounds []float64) Result {
-	slices.Sort(rounds)
-	return Result{Name: name, Unit: unit, Median: median(rounds), Min: rounds[0], Max: rounds[len(rounds)-1]}
+	sorted := slices.Sorted(slices.Values(rounds))
+	return Result{Name: name, Unit: unit, Median: median(sorted), Min: sorted[0], Max: sorted[len(sorted)-1]}
 }
 
 func (r Result) against(ratios []float64) Result {
-	slices.Sort(ratios)
-	m := median(ratios)
-	r.RatioToBare = &m
+	r.RatioToBare = medianOf(ratios)
 	return r
 }
 
@@ -144,6 +142,11 @@ func (r Result) allocating(work func()) Result {
 	n := testing.AllocsPerRun(100, work)
 	r.AllocsPerPacket = &n
 	return r
+}
+
+func medianOf(values []float64) *float64 {
+	m := median(slices.Sorted(slices.Values(values)))
+	return &m
 }
 
 // median of sorted values.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 )
 
@@ -29,6 +28,7 @@ type QueueOptions struct {
 // enough.
 type extent struct {
 	round     time.Duration // least time of each work in a round
+	cycle     int           // items put before they are taken, at least
 	groups    []int
 	payloads  []int
 	few, many int // waiting items, between which the rates are compared
@@ -39,13 +39,13 @@ type extent struct {
 func (o QueueOptions) extent() extent {
 	if o.Quick {
 		return extent{
-			round: time.Millisecond, groups: []int{1, targetGroup}, payloads: []int{smallPayload},
+			round: time.Millisecond, cycle: 32, groups: []int{1, targetGroup}, payloads: []int{smallPayload},
 			few: 300, many: 6000, reuse: 1000, offer: 50 * time.Millisecond,
 		}
 	}
 	return extent{
-		round: 200 * time.Millisecond, groups: []int{1, 32, targetGroup, 1024}, payloads: []int{smallPayload, 1700},
-		few: 1000, many: 1_000_000, reuse: 200_000, offer: 2 * time.Second,
+		round: 200 * time.Millisecond, cycle: 256, groups: []int{1, 32, targetGroup, 1024}, payloads: []int{smallPayload, 1700},
+		few: 1000, many: 1_000_000, reuse: 200_000, offer: 1500 * time.Millisecond,
 	}
 }
 
@@ -135,7 +135,7 @@ func (b *queueBench) table() ([]Result, error) {
 
 // compare runs the keepers in turn, round by round.
 func (b *queueBench) compare(c contest) (results []Result, err error) {
-	c.least = b.round
+	c.least, c.row = b.round, b.cycle
 	keepers, err := b.open(c)
 	defer func() {
 		for _, k := range keepers {
@@ -180,16 +180,14 @@ func (b *queueBench) open(c contest) (keepers []keeper, err error) {
 
 func (b *queueBench) row(c contest, w work, rates [3][]float64) Result {
 	ours, bare, file := rates[0], rates[1], rates[2]
-	toBare, toFile := ratios(ours, bare), ratios(ours, file)
 	name := workNames[w]
 	if c.mixed {
 		name += ", mixed priorities"
 	}
-	r := result(name, "items/s", ours).against(toBare)
+	r := beside(result(name, "items/s", ours), ours, bare)
 	r.Group, r.PayloadBytes = c.group, c.payload
-	r.BareMedian = medianOf(bare)
 	if len(file) > 0 {
-		r.FileMedian, r.RatioToFile = medianOf(file), medianOf(toFile)
+		r.FileMedian, r.RatioToFile = medianOf(file), medianOf(ratios(ours, file))
 	}
 	switch {
 	case c.mixed:
@@ -202,16 +200,18 @@ func (b *queueBench) row(c contest, w work, rates [3][]float64) Result {
 	return r
 }
 
-// ratios of the rounds, while they are still in their order.
+// ratios of the rounds.
 func ratios(ours, others []float64) []float64 {
-	var out []float64
+	out := make([]float64, 0, len(others))
 	for i := range others {
 		out = append(out, ours[i]/others[i])
 	}
 	return out
 }
 
-func medianOf(values []float64) *float64 {
-	m := median(slices.Sorted(slices.Values(values)))
-	return &m
+// beside adds what the bare loop reached in the same rounds.
+func beside(r Result, ours, bare []float64) Result {
+	r = r.against(ratios(ours, bare))
+	r.BareMedian = medianOf(bare)
+	return r
 }

@@ -32,14 +32,14 @@ func (b *queueBench) openBare(c contest) (keeper, error) {
 // table of id and payload, prepared statements, the same groups and flushes.
 type bareTable struct {
 	contest
-	dir                                   string
-	conn                                  *sqlite3.Conn
-	begin, commit, put_, take_, drop, add *sqlite3.Stmt
-	payload, set                          []byte
-	ids                                   []int64
-	bodies                                [][]byte // the same memory each time
-	next                                  int64
-	chunks                                int
+	dir                                     string
+	conn                                    *sqlite3.Conn
+	begin, commit, insert, first, drop, add *sqlite3.Stmt
+	payload, set                            []byte
+	ids                                     []int64
+	bodies                                  [][]byte // the same memory each time
+	next                                    int64
+	chunks                                  int
 }
 
 func (x *bareTable) start() (err error) {
@@ -60,8 +60,8 @@ func (x *bareTable) start() (err error) {
 	}{
 		{`BEGIN IMMEDIATE`, &x.begin},
 		{`COMMIT`, &x.commit},
-		{`INSERT INTO q VALUES (?, ?)`, &x.put_},
-		{`SELECT id, payload FROM q ORDER BY id LIMIT ?`, &x.take_},
+		{`INSERT INTO q VALUES (?, ?)`, &x.insert},
+		{`SELECT id, payload FROM q ORDER BY id LIMIT ?`, &x.first},
 		{`DELETE FROM q WHERE id = ?`, &x.drop},
 		{insertChunk, &x.add},
 	} {
@@ -69,7 +69,7 @@ func (x *bareTable) start() (err error) {
 			return fmt.Errorf("prepare %q: %w", s.sql, err)
 		}
 	}
-	return x.take_.BindInt(1, x.group)
+	return x.first.BindInt(1, x.group)
 }
 
 func (x *bareTable) put() error {
@@ -79,7 +79,7 @@ func (x *bareTable) put() error {
 	for i := range x.group {
 		x.next++
 		id := int64(x.priority(i))<<56 | x.next
-		if err := errors.Join(x.put_.BindInt64(1, id), x.put_.BindBlob(2, x.payload), x.put_.Exec()); err != nil {
+		if err := errors.Join(x.insert.BindInt64(1, id), x.insert.BindBlob(2, x.payload), x.insert.Exec()); err != nil {
 			return err
 		}
 	}
@@ -91,12 +91,12 @@ func (x *bareTable) take(w work) error {
 		return err
 	}
 	x.ids = x.ids[:0]
-	for x.take_.Step() {
+	for x.first.Step() {
 		at := len(x.ids)
-		x.ids = append(x.ids, x.take_.ColumnInt64(0))
-		x.bodies[at] = x.take_.ColumnBlob(1, x.bodies[at][:0])
+		x.ids = append(x.ids, x.first.ColumnInt64(0))
+		x.bodies[at] = x.first.ColumnBlob(1, x.bodies[at][:0])
 	}
-	if err := x.take_.Reset(); err != nil {
+	if err := x.first.Reset(); err != nil {
 		return err
 	}
 	if len(x.ids) != x.group {
@@ -126,7 +126,7 @@ func (x *bareTable) tidy() error {
 
 func (x *bareTable) close() error {
 	var errs []error
-	for _, stmt := range []*sqlite3.Stmt{x.begin, x.commit, x.put_, x.take_, x.drop, x.add} {
+	for _, stmt := range []*sqlite3.Stmt{x.begin, x.commit, x.insert, x.first, x.drop, x.add} {
 		errs = append(errs, stmt.Close())
 	}
 	if x.conn != nil {

@@ -38,6 +38,7 @@ type contest struct {
 	moves          bool // measure move too
 	mixed          bool // priorities in turn
 	least          time.Duration
+	row            int // items put before they are taken, at least
 }
 
 func (c contest) works() []work {
@@ -49,7 +50,7 @@ func (c contest) works() []work {
 
 // cycle is how many groups are put before they are taken: enough that the
 // clock does not count, few enough that nothing grows.
-func (c contest) cycle() int { return max(4, 256/c.group) }
+func (c contest) cycle() int { return max(4, c.row/c.group) }
 
 // round gives items/s of each work: puts and takes in turn, until each has
 // taken long enough.

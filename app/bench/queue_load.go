@@ -57,11 +57,11 @@ func (b *queueBench) producers() (_ []Result, err error) {
 			alone[i] = append(alone[i], rate)
 		}
 	}
-	toOne, toBare, toFile := ratios(many, alone[0]), ratios(many, alone[1]), ratios(many, alone[2])
+	toOne, toFile := ratios(many, alone[0]), ratios(many, alone[2])
 	name := fmt.Sprintf("enqueue by %d producers, single items", producerCount)
-	r := result(name, "items/s", many).against(toBare)
+	r := beside(result(name, "items/s", many), many, alone[1])
 	r.Group, r.PayloadBytes = 1, c.payload
-	r.BareMedian, r.FileMedian, r.RatioToFile = medianOf(alone[1]), medianOf(alone[2]), medianOf(toFile)
+	r.FileMedian, r.RatioToFile = medianOf(alone[2]), medianOf(toFile)
 	r.Note = "beside loops with a flush for each item"
 	return []Result{
 		r,

@@ -37,7 +37,7 @@ func (b *queueBench) million() (_ []Result, err error) {
 	results = append(results, rates...)
 	if rss, ok := residentMiB(); ok {
 		r := result("memory after taking from them", "MiB resident", []float64{rss}).atMost(memoryMost)
-		r.Note = "of this whole process"
+		r.Note = "of this whole process, the bare loops included"
 		results = append(results, r)
 	}
 	files, err := b.reused(many)
@@ -76,35 +76,45 @@ func (b *queueBench) starts(many *ours) ([]Result, error) {
 	return results, nil
 }
 
-// depth compares the rate of taking from many items with that from few.
+// depth compares the rate of taking from many items with that from few, and
+// both with a bare loop over as many.
 func (b *queueBench) depth(many *ours) (_ []Result, err error) {
-	few, err := b.openOurs(many.contest)
-	if err != nil {
+	keepers := []keeper{many}
+	defer func() {
+		for _, k := range keepers[1:] { // many is the caller's
+			err = errors.Join(err, k.close())
+		}
+	}()
+	add := func(open func(contest) (keeper, error), items int) error {
+		k, err := open(many.contest)
+		if err != nil {
+			return err
+		}
+		keepers = append(keepers, k)
+		_, err = timed((items+many.group-1)/many.group, k.put)
+		return err
+	}
+	if err := errors.Join(add(b.openQueue, b.few), add(b.openBare, b.extent.many), add(b.openBare, b.few)); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, few.close()) }()
-	if err := few.fill(b.few); err != nil {
-		return nil, err
-	}
-	var shallow, deep []float64
+	var rates [4][]float64
 	for i := range b.rounds + 1 {
-		s, err := few.refilled()
-		if err != nil {
-			return nil, err
-		}
-		d, err := many.refilled()
-		if err != nil {
-			return nil, err
-		}
-		if i > 0 { // the first one warms
-			shallow, deep = append(shallow, s), append(deep, d)
+		for at, k := range keepers {
+			rate, err := many.refilled(k)
+			if err != nil {
+				return nil, err
+			}
+			if i > 0 { // the first one warms
+				rates[at] = append(rates[at], rate)
+			}
 		}
 	}
-	toFew := ratios(deep, shallow)
+	deep, shallow, bareDeep, bareShallow := rates[0], rates[1], rates[2], rates[3]
+	toFew, bareToFew := ratios(deep, shallow), ratios(bareDeep, bareShallow)
 	results := []Result{
-		result(fmt.Sprintf("dequeue of %d waiting items", b.few), "items/s", shallow),
-		result(fmt.Sprintf("dequeue of %d waiting items", b.extent.many), "items/s", deep),
-		result(fmt.Sprintf("dequeue of %d to that of %d items", b.extent.many, b.few), "times", toFew).wanted(depthTarget),
+		beside(result(fmt.Sprintf("dequeue of %d waiting items", b.few), "items/s", shallow), shallow, bareShallow),
+		beside(result(fmt.Sprintf("dequeue of %d waiting items", b.extent.many), "items/s", deep), deep, bareDeep),
+		beside(result(fmt.Sprintf("dequeue of %d to that of %d items", b.extent.many, b.few), "times", toFew), toFew, bareToFew).wanted(depthTarget),
 	}
 	for i := range results {
 		results[i].Group, results[i].PayloadBytes = many.group, many.payload
@@ -114,18 +124,18 @@ func (b *queueBench) depth(many *ours) (_ []Result, err error) {
 
 // refilled takes groups, each replaced by another at the end, and gives the
 // items/s of the taking alone.
-func (o *ours) refilled() (float64, error) {
+func (c contest) refilled(k keeper) (float64, error) {
 	runtime.GC()
 	var took time.Duration
 	n := 0
-	for took < o.least {
-		one, err := timed(1, func() error { return o.take(dequeue) })
+	for took < c.least {
+		one, err := timed(1, func() error { return k.take(dequeue) })
 		if err != nil {
 			return 0, err
 		}
 		took += one
-		n += o.group
-		if err := o.put(); err != nil {
+		n += c.group
+		if err := k.put(); err != nil {
 			return 0, err
 		}
 	}

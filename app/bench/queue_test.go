@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"errors"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -59,8 +61,8 @@ func checkFigures(t *testing.T, backend string, r Result) {
 	if (r.BareMedian == nil) != (r.RatioToBare == nil) || (r.FileMedian == nil) != (r.RatioToFile == nil) {
 		t.Errorf("a ratio or what it is to is missing: %+v", r)
 	}
-	if onDisk := backend == SQLiteBackend; r.RatioToBare != nil && (r.RatioToFile != nil) != onDisk {
-		t.Errorf("%s: beside a plain file: %v", r.Name, r.RatioToFile != nil)
+	if works := slices.Contains(workNames[:], r.Name); works && (r.RatioToBare == nil || (r.RatioToFile != nil) != (backend == SQLiteBackend)) {
+		t.Errorf("%s: to bare %v, to file %v", r.Name, r.RatioToBare, r.RatioToFile)
 	}
 	if (r.TargetMet != nil) != (r.Target != nil || r.RatioTarget != nil) {
 		t.Errorf("%s: target %v, ratio %v, met %v", r.Name, r.Target, r.RatioTarget, r.TargetMet)
@@ -71,6 +73,17 @@ func TestQueueRefusesAnUnknownBackend(t *testing.T) {
 	t.Parallel()
 	if _, err := Queue(QueueOptions{Backend: "paper", Rounds: 1, Quick: true}); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestRatiosAreOfRounds: what ran side by side is compared, not what is as
+// fast.
+func TestRatiosAreOfRounds(t *testing.T) {
+	t.Parallel()
+	ours, bare := []float64{30, 10, 20}, []float64{10, 20, 10}
+	r := beside(result("x", "items/s", ours), ours, bare)
+	if *r.RatioToBare != 2 || *r.BareMedian != 10 || r.Median != 20 || r.Min != 10 || r.Max != 30 {
+		t.Errorf("ratio %v of 3, 0.5 and 2; bare %v; %+v", *r.RatioToBare, *r.BareMedian, r)
 	}
 }
 
@@ -102,4 +115,53 @@ func TestJudge(t *testing.T) {
 	if r.judge(); r.TargetMet != nil {
 		t.Error("met without a target")
 	}
+}
+
+// BenchmarkQueue runs one keeper alone, to be looked at with -cpuprofile; what
+// counts is measured side by side by "dynotap bench queue".
+func BenchmarkQueue(b *testing.B) {
+	q := &queueBench{backend: SQLiteBackend, dir: b.TempDir()}
+	for name, open := range map[string]func(contest) (keeper, error){"queue": q.openQueue, "bare": q.openBare} {
+		for w := range works {
+			b.Run(name+"/"+strings.Fields(workNames[w])[0], func(b *testing.B) {
+				c := contest{payload: smallPayload, group: targetGroup}
+				k, err := open(c)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportAllocs()
+				for left := b.N; left > 0; left -= benchmarkRow {
+					alone(b, k, w, min(left, benchmarkRow))
+				}
+				b.ReportMetric(float64(b.N*c.group)/b.Elapsed().Seconds(), "items/s")
+				if err := k.close(); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// benchmarkRow groups are put before they are taken.
+const benchmarkRow = 256
+
+// alone puts and takes groups, and times only what is asked for.
+func alone(b *testing.B, k keeper, w work, groups int) {
+	b.Helper()
+	taking := max(w, dequeue)
+	if w != enqueue {
+		b.StopTimer()
+	}
+	_, err := timed(groups, k.put)
+	if w == enqueue {
+		b.StopTimer()
+	} else {
+		b.StartTimer()
+	}
+	_, taken := timed(groups, func() error { return k.take(taking) })
+	b.StopTimer()
+	if err := errors.Join(err, taken, k.tidy()); err != nil {
+		b.Fatal(err)
+	}
+	b.StartTimer()
 }
