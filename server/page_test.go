@@ -140,9 +140,12 @@ func TestPageShowsTheFirstOfEachMainChannelLarge(t *testing.T) {
 func TestPageOfAFullQueue(t *testing.T) {
 	t.Parallel()
 	var v view
-	v.queue(queue.Stats{MaxSize: 100, CurrentSize: 80, DeadLetters: 1})
+	v.queue(queue.Stats{MaxSize: 100, CurrentSize: 80, DeadLetters: 1, WhenFull: "drop_oldest", Waiting: 1, TotalWaits: 4, WaitSeconds: 2.5})
 	if v.Queue[0].Class != "bad" || v.Queue[5].Class != "bad" {
 		t.Errorf("%+v", v.Queue)
+	}
+	if v.Queue[6].Value != "drop oldest" || v.Queue[7] != (fact{"sources that wait for room", "1, 3 times before, 2.5 s together", "bad"}) {
+		t.Errorf("%+v", v.Queue[6:])
 	}
 }
 

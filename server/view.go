@@ -184,6 +184,10 @@ func (v *view) queue(s queue.Stats) {
 	if s.MaxSize > 0 && s.CurrentSize*10 >= s.MaxSize*8 {
 		class = "bad"
 	}
+	waits := ""
+	if s.Waiting > 0 {
+		waits = "bad"
+	}
 	dead := ""
 	if s.DeadLetters > 0 {
 		dead = "bad"
@@ -195,6 +199,9 @@ func (v *view) queue(s queue.Stats) {
 		{"latency, 99 of 100 under", fmt.Sprintf("%.1f ms", s.Latency.P99*1000), ""},
 		{"oldest waits for", fmt.Sprintf("%.1f s", s.OldestAge), ""},
 		{"dead letters", count(int64(s.DeadLetters)), dead},
+		{"when full", strings.ReplaceAll(s.WhenFull, "_", " "), ""},
+		{"sources that wait for room", fmt.Sprintf("%s, %s times before, %.1f s together",
+			count(int64(s.Waiting)), count(s.TotalWaits-int64(s.Waiting)), s.WaitSeconds), waits},
 	}
 	v.Drops = s.Dropped
 }
