@@ -86,6 +86,7 @@ hardware, and look at http://127.0.0.1:8686/.`,
 	})
 	root.AddCommand(
 		newRun(p), newStatus(p), newRuns(p), newDiscover(p), newSimulate(p), newConfig(p), newBench(p), newVersion(p),
+		newQueue(p), newDeadLetters(p),
 	)
 	return root
 }
