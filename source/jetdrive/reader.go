@@ -9,6 +9,8 @@ import (
 	"dynotap/sample"
 	"dynotap/source"
 	"dynotap/source/jetdrive/klhdv"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Reader is one connection of a Source.
@@ -20,6 +22,7 @@ type Reader struct {
 	presence startstop.Service
 	linger   *time.Timer
 	handle   func(Packet)
+	greeted  uint64    // packets before this one have been looked through for pings
 	fast     bool      // the last Read found a fast stream
 	since    time.Time // the end of the last Read's gathering
 }
@@ -28,11 +31,18 @@ type Reader struct {
 // batches of thousands, and keep the socket waiting.
 const fastStream = 1_000_000
 
+// greetEvery is how often pings are looked for among the datagrams that wait
+// for a source which waits itself. A host that asks for an id listens for a
+// second (PROTOCOLS 1.2).
+const greetEvery = 250 * time.Millisecond
+
 func newReader(s *Source, conn *Conn) *Reader {
-	return &Reader{
-		source: s, receiver: s.receiver, conn: conn, linger: time.NewTimer(0),
-		handle: func(p Packet) { s.receiver.handle(p.Data, p.From, s.session.At(p.Arrived)) },
+	r := &Reader{source: s, receiver: s.receiver, conn: conn, linger: time.NewTimer(0)}
+	r.handle = func(p Packet) {
+		s.receiver.greeted = conn.in.ring.consumed.Load() < r.greeted
+		s.receiver.handle(p.Data, p.From, s.session.At(p.Arrived))
 	}
+	return r
 }
 
 // transmit makes the node and sets it to work. It wants the id it had before.
@@ -45,7 +55,48 @@ func (r *Reader) transmit(ctx context.Context, wanted uint16) error {
 			}
 		},
 	})
-	return r.presence.Start(ctx, r.node.Run)
+	return r.presence.Start(ctx, func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return r.node.Run(ctx) })
+		group.Go(func() error { return r.greet(ctx) })
+		return group.Wait()
+	})
+}
+
+// greet answers pings that have not been read yet, until ctx ends: while the
+// queue is full and a Read waits, others still see that this host is there.
+func (r *Reader) greet(ctx context.Context) error {
+	tick := time.NewTicker(greetEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		r.receiver.mu.Lock()
+		r.greeted = r.conn.in.ring.peek(r.greeted, r.answer)
+		r.receiver.mu.Unlock()
+	}
+}
+
+// answer answers a ping ahead of its turn. What else it means it means in its
+// turn.
+func (r *Reader) answer(p Packet) {
+	f, err := klhdv.Parse(p.Data)
+	if err != nil || f.Key != klhdv.KeyPing {
+		return
+	}
+	ping, err := klhdv.DecodePing(f.Value)
+	if err != nil {
+		return
+	}
+	if v := r.node.Screen(f, p.Data); v != Other && v != Seeking {
+		return
+	}
+	if err := r.node.AnswerPing(f, ping); err != nil {
+		r.source.logger.Debug("ping not answered", "host", HostID(f.Host), "error", err)
+	}
 }
 
 // Read waits for datagrams, gathers what else comes within the linger, and

@@ -27,6 +27,7 @@ type receiver struct {
 	registry *registry
 	node     *Node // nil: transmits nothing
 	total    Counters
+	greeted  bool            // the datagram in hand, if a ping, has been answered
 	changes  []LoggingChange // not reported yet
 	values   []klhdv.Value
 
@@ -99,7 +100,7 @@ func (r *receiver) seeking(f klhdv.Frame) {
 }
 
 func (r *receiver) answer(f klhdv.Frame, ping klhdv.Ping) {
-	if r.node == nil {
+	if r.node == nil || r.greeted {
 		return
 	}
 	if err := r.node.AnswerPing(f, ping); err != nil {

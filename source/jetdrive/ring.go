@@ -154,6 +154,17 @@ func (r *ring) take(each func(Packet)) int {
 	return waiting
 }
 
+// peek shows the taker, or whoever keeps it from taking, the packets that wait
+// from the given number on, and returns the number after them.
+func (r *ring) peek(from uint64, each func(Packet)) uint64 {
+	published := r.published.Load()
+	for number := max(from, r.consumed.Load()); number < published; number++ {
+		s := &r.slots[number%uint64(len(r.slots))]
+		each(Packet{Data: r.arena[s.offset : s.offset+s.length : s.offset+s.length], From: s.from, Arrived: s.arrived})
+	}
+	return published
+}
+
 // signal never blocks: the receiver needs to know only that something was.
 func signal(c chan struct{}) {
 	select {
