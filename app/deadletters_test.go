@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"charm.land/lipgloss/v2"
 	"github.com/ncruces/go-sqlite3"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -355,4 +356,57 @@ func TestDeadLetterScripts(t *testing.T) {
 			return deadOfEveryKind(context.Background(), filepath.Join(env.WorkDir, "data"))
 		},
 	})
+}
+
+func TestWhatWasLeftOutIsTold(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		n, total int
+		want     string
+	}{
+		{3, 3, "deleted 3 dead letters\n"},
+		{1, 3, "deleted 1 dead letter\n2 more are as they were; if the clock was set back since they died, name them by their IDs\n"},
+	} {
+		var out strings.Builder
+		if err := sayDeleted(&out, countView{tt.n}, tt.total, false); err != nil || out.String() != tt.want {
+			t.Errorf("%d of %d: %v %q", tt.n, tt.total, err, out.String())
+		}
+	}
+}
+
+func TestErrorsAreCutToTheTerminal(t *testing.T) {
+	t.Parallel()
+	died := stoppedAt()
+	letters := []letterView{
+		{ID: "0100000000000001", Source: "jetdrive", Priority: "high", Samples: 141, Attempts: 4, Reason: queue.ReasonExhausted, LastError: strings.Repeat("wörld ", 80), DiedAt: &died},
+		{ID: "0100000000000002", Source: "jetdrive", Priority: "high", Reason: queue.ReasonDamaged, LastError: "first line\nsecond\x1b[31m"},
+	}
+	for _, tt := range []struct {
+		name         string
+		width, lines int
+		whole        bool
+	}{
+		{"no terminal", 0, 4, true}, {"narrow", 80, 6, false}, {"wide", 200, 4, false}, {"very narrow", 20, 6, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			if err := printLetters(&out, letters, tt.width); err != nil {
+				t.Fatal(err)
+			}
+			text := out.String()
+			lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+			if len(lines) != tt.lines || strings.Contains(text, "\x1b") || strings.Contains(text, "second") {
+				t.Errorf("%d lines:\n%s", len(lines), text)
+			}
+			if whole := strings.Contains(text, strings.TrimSpace(letters[0].LastError)); whole != tt.whole {
+				t.Errorf("whole error: %v", whole)
+			}
+			for _, line := range lines {
+				if tt.width >= 80 && lipgloss.Width(line) > tt.width {
+					t.Errorf("%d columns: %s", lipgloss.Width(line), line)
+				}
+			}
+		})
+	}
 }

@@ -218,7 +218,7 @@ func (s *Server) counted(n int, done string, err error) (*body[countBody], error
 	problem := s.problem(err)
 	var known huma.StatusError
 	if n > 0 && errors.As(problem, &known) {
-		return nil, huma.NewError(known.GetStatus(), fmt.Sprintf("%d were %s, then: %s", n, done, known.Error()))
+		return nil, huma.NewError(known.GetStatus(), fmt.Sprintf("%d %s, then: %s", n, done, known.Error()))
 	}
 	return nil, problem
 }

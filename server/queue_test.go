@@ -104,7 +104,7 @@ func TestQ10APartOfManyIsTold(t *testing.T) {
 	c.err = fmt.Errorf("revive: %w", queue.ErrFull)
 	for target, method := range map[string]string{"/api/v1/dead-letters/retry": http.MethodPost, "/api/v1/dead-letters": http.MethodDelete} {
 		w := ask(t, c.server(t, nil).Handler(), method, target, "")
-		if w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "4 were ") || !strings.Contains(w.Body.String(), "full") {
+		if w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "4 ") || !strings.Contains(w.Body.String(), "full") {
 			t.Errorf("%s: %d %s", target, w.Code, w.Body)
 		}
 	}
