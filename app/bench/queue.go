@@ -118,7 +118,7 @@ func (b *queueBench) table() ([]Result, error) {
 	var results []Result
 	for _, payload := range b.payloads {
 		for _, group := range b.groups {
-			r, err := b.compare(contest{payload: payload, group: group, moves: b.backend == SQLiteBackend})
+			r, err := b.compare(contest{payload: payload, group: group, moves: b.moved(group)})
 			results = append(results, r...)
 			if err != nil {
 				return results, err
@@ -133,7 +133,16 @@ func (b *queueBench) table() ([]Result, error) {
 	return results, nil
 }
 
-// compare runs the keepers in turn, round by round.
+// moved: a processor is handed some hundred items at most.
+func (b *queueBench) moved(group int) bool {
+	return b.backend == SQLiteBackend && group > 1 && group <= targetGroup
+}
+
+// turns is how often the keepers take turns in a round, so that what disturbs
+// the machine disturbs all of them.
+const turns = 4
+
+// compare runs the keepers in turn.
 func (b *queueBench) compare(c contest) (results []Result, err error) {
 	c.least, c.row = b.round, b.cycle
 	keepers, err := b.open(c)
@@ -146,14 +155,23 @@ func (b *queueBench) compare(c contest) (results []Result, err error) {
 		return nil, err
 	}
 	var rates [works][3][]float64 // by work, keeper and round
-	for range b.rounds {
-		for i, k := range keepers {
-			round, err := c.round(k)
-			if err != nil {
-				return nil, fmt.Errorf("group of %d items of %d bytes: %w", c.group, c.payload, err)
+	for round := range b.rounds + 1 {
+		tallies := make([]tally, len(keepers))
+		for part := range turns {
+			for i, k := range keepers {
+				if err := c.run(k, &tallies[i], c.least*time.Duration(part+1)/turns); err != nil {
+					return nil, fmt.Errorf("group of %d items of %d bytes: %w", c.group, c.payload, err)
+				}
 			}
-			for w := range works {
-				rates[w][i] = append(rates[w][i], round[w])
+			if round == 0 {
+				break // it only warms
+			}
+		}
+		for i := range tallies {
+			for _, w := range c.works() {
+				if round > 0 {
+					rates[w][i] = append(rates[w][i], tallies[i].rate(w, c.group))
+				}
 			}
 		}
 	}

@@ -52,52 +52,51 @@ func (c contest) works() []work {
 // clock does not count, few enough that nothing grows.
 func (c contest) cycle() int { return max(4, c.row/c.group) }
 
-// round gives items/s of each work: puts and takes in turn, until each has
-// taken long enough.
-func (c contest) round(k keeper) (rates [works]float64, err error) {
+// tally is what one keeper has done in a round.
+type tally struct {
+	took   [works]time.Duration
+	groups [works]int
+}
+
+// run puts and takes in turn, until each work has taken so long in this round.
+func (c contest) run(k keeper, t *tally, least time.Duration) error {
 	runtime.GC() // each pays for its own garbage
-	var took [works]time.Duration
-	var groups [works]int
-	warm := len(c.works()) - 1
-	for {
+	for !c.enough(t, least) {
 		taking := dequeue
-		if c.moves && took[move] <= took[dequeue] {
+		if c.moves && t.took[move] < t.took[dequeue] {
 			taking = move
-		}
-		if warm < 0 && c.enough(took) {
-			break
 		}
 		put, err := timed(c.cycle(), k.put)
 		if err != nil {
-			return rates, err
+			return err
 		}
 		taken, err := timed(c.cycle(), func() error { return k.take(taking) })
 		if err != nil {
-			return rates, err
+			return err
 		}
 		if err := k.tidy(); err != nil {
-			return rates, err
+			return err
 		}
-		if warm--; warm >= 0 {
-			took[taking]++ // the other next
-			continue
-		}
-		took[enqueue], groups[enqueue] = took[enqueue]+put, groups[enqueue]+c.cycle()
-		took[taking], groups[taking] = took[taking]+taken, groups[taking]+c.cycle()
+		t.took[enqueue] += put
+		t.groups[enqueue] += c.cycle()
+		t.took[taking] += taken
+		t.groups[taking] += c.cycle()
 	}
-	for _, w := range c.works() {
-		rates[w] = float64(groups[w]*c.group) / took[w].Seconds()
-	}
-	return rates, nil
+	return nil
 }
 
-func (c contest) enough(took [works]time.Duration) bool {
+func (c contest) enough(t *tally, least time.Duration) bool {
 	for _, w := range c.works() {
-		if took[w] < c.least {
+		if t.took[w] < least {
 			return false
 		}
 	}
 	return true
+}
+
+// rate gives items/s.
+func (t *tally) rate(w work, group int) float64 {
+	return float64(t.groups[w]*group) / t.took[w].Seconds()
 }
 
 func timed(n int, do func() error) (time.Duration, error) {

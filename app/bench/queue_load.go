@@ -65,8 +65,8 @@ func (b *queueBench) producers() (_ []Result, err error) {
 	r.Note = "beside loops with a flush for each item"
 	return []Result{
 		r,
-		result("to one producer", "times", toOne).wanted(producerTarget),
-		result("to a plain file, a flush for each item", "times", toFile).wanted(producerTarget),
+		result(fmt.Sprintf("%d producers to one", producerCount), "times", toOne).wanted(producerTarget),
+		result(fmt.Sprintf("%d producers to a plain file, a flush for each item", producerCount), "times", toFile).wanted(producerTarget),
 	}, nil
 }
 

@@ -13,7 +13,7 @@ import (
 func TestQueueIsMeasured(t *testing.T) {
 	for backend, want := range map[string][]string{
 		MemoryBackend: {"enqueue", "dequeue", "enqueue, mixed priorities"},
-		SQLiteBackend: {"enqueue", "dequeue", "move to chunk", "enqueue, mixed priorities", "to one producer", "p99 of an enqueue at 10,000 items/s offered"},
+		SQLiteBackend: {"enqueue", "dequeue", "move to chunk", "enqueue, mixed priorities", "64 producers to one", "p99 of an enqueue at 10,000 items/s offered"},
 	} {
 		t.Run(backend, func(t *testing.T) {
 			dir := t.TempDir()
