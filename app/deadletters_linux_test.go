@@ -196,7 +196,7 @@ func sayWhatFailed(t *testing.T, in *instance) {
 		t.Errorf("%v of %d", byReason, list.Total)
 	}
 	in.says([]string{"dead-letters", "show", in.letter(queue.ReasonExhausted)},
-		"after 4 attempts", "cannot be shown: ", "channel set "+stoppedSet().ID().String()+": no such channel set", "session      "+stoppedCapture)
+		"after 4 attempts", "cannot be shown: for the same reason", "channel set "+stoppedSet().ID().String()+": no such channel set", "session      "+stoppedCapture)
 	in.says([]string{"dead-letters", "show", in.letter(pipeline.ReasonUndecodable)}, "7 samples in 15 bytes", "begins with  6e6f20626174636820617420616c6c")
 	in.says([]string{"dead-letters", "retry", in.letter(pipeline.ReasonUndecodable)}, "1 dead letter back in the queue, to be delivered now")
 	await(t, "it has failed again", func() bool { return in.queue().DeadLetters == 4 })

@@ -378,7 +378,7 @@ func TestErrorsAreCutToTheTerminal(t *testing.T) {
 	t.Parallel()
 	died := stoppedAt()
 	letters := []letterView{
-		{ID: "0100000000000001", Source: "jetdrive", Priority: "high", Samples: 141, Attempts: 4, Reason: queue.ReasonExhausted, LastError: strings.Repeat("wörld ", 80), DiedAt: &died},
+		{ID: "0100000000000001", Source: "jetdrive", Priority: "high", Samples: 141, Attempts: 4, Reason: queue.ReasonExhausted, LastError: strings.Repeat("wörld ", 80) + "is why", DiedAt: &died},
 		{ID: "0100000000000002", Source: "jetdrive", Priority: "high", Reason: queue.ReasonDamaged, LastError: "first line\nsecond\x1b[31m"},
 	}
 	for _, tt := range []struct {
@@ -398,6 +398,9 @@ func TestErrorsAreCutToTheTerminal(t *testing.T) {
 			lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 			if len(lines) != tt.lines || strings.Contains(text, "\x1b") || strings.Contains(text, "second") {
 				t.Errorf("%d lines:\n%s", len(lines), text)
+			}
+			if tt.width != 20 && !strings.Contains(text, "is why") {
+				t.Errorf("the end is cut off:\n%s", text)
 			}
 			if whole := strings.Contains(text, strings.TrimSpace(letters[0].LastError)); whole != tt.whole {
 				t.Errorf("whole error: %v", whole)

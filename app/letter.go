@@ -137,7 +137,11 @@ func (v *contentsView) print(s sheet, l *letterView) error {
 		s.line("received", "%s", local(v.ReceivedAt, time.RFC3339Nano))
 	}
 	if v.Error != "" {
-		s.line("samples", "cannot be shown: %s", plain(v.Error))
+		why := plain(v.Error)
+		if v.Error == l.LastError {
+			why = "for the same reason"
+		}
+		s.line("samples", "cannot be shown: %s", why)
 		if v.Head != "" {
 			s.line("begins with", "%s", v.Head)
 		}

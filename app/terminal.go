@@ -27,12 +27,19 @@ func widthOf(out io.Writer) int {
 	return width
 }
 
-// cut shortens a line to so many columns; 0 leaves it.
+// cut shortens a line to so many columns; 0 leaves it. It takes out of the
+// middle: an error begins with where, and ends with why.
 func cut(line string, width int) string {
 	if width <= 0 || lipgloss.Width(line) <= width {
 		return line
 	}
-	return lipgloss.NewStyle().MaxWidth(width-1).Render(line) + "…"
+	head := lipgloss.NewStyle().MaxWidth((width - 1) / 3).Render(line)
+	room := width - 1 - lipgloss.Width(head)
+	tail := []rune(line)
+	for len(tail) > 0 && lipgloss.Width(string(tail)) > room {
+		tail = tail[1:]
+	}
+	return head + "…" + string(tail)
 }
 
 // plain makes text from elsewhere safe for a terminal and a table: one line
