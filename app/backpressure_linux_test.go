@@ -203,11 +203,11 @@ func TestQ3AFullQueueOnTheWireWaits(t *testing.T) {
 	in.wantStatus(`NOT accepting samples: queue FULL .*1 source waits: jetdrive`)
 
 	release()
+	sent := stop()
 	await(t, "the queue is no longer full", func() bool {
 		p := in.pressed()
 		return p.ready.Ready && p.stats.Pressure.Present == nil && p.stats.Pressure.Last != nil
 	})
-	sent := stop()
 	await(t, "everything is stored", func() bool {
 		p := in.pressed()
 		return in.balanced()["jetdrive"].Queued == 0 && in.unread() == 0 && p.queue.CurrentSize == 0
@@ -231,12 +231,12 @@ func TestQ3AFullQueueOnTheWireWaits(t *testing.T) {
 		`dynotap_overrun_datagrams_total{source="jetdrive"}`: float64(over.Datagrams),
 		`dynotap_overrun_samples_total{source="jetdrive"}`:   float64(over.Samples),
 	})
-	in.wantStatus(`queue no longer full after [0-9.]+ s, sources waited .*\(once since the start\)`, `lost since the start: [0-9]+.* lost unread`)
+	in.wantStatus(`queue no longer full after [0-9.]+ s, sources waited .*\((once|[0-9]+ times) since the start\)`, `lost since the start: [0-9]+.* lost unread`)
 	in.stop()
 	if rows := in.export(); int64(len(rows)) != a.Processed {
 		t.Errorf("%d samples are stored, %d say the counters", len(rows), a.Processed)
 	}
-	in.wantWarnings()
+	in.wantWarnings(p.stats.Pressure.Spells)
 }
 
 // unread is how many datagrams wait between socket and decoder.
@@ -246,14 +246,14 @@ func (in *instance) unread() int64 {
 }
 
 // wantWarnings looks, once the program has stopped, for what was said of the
-// full queue: once when it began and once when it ended, on the terminal and in
-// the log.
-func (in *instance) wantWarnings() {
+// full queue: once when each spell began and once when it ended, on the terminal
+// and in the log. A busy machine may have had more than one.
+func (in *instance) wantWarnings(spells int64) {
 	in.t.Helper()
 	for _, text := range []string{"queue FULL (4 batches) since", "queue no longer full after"} {
 		for where, said := range map[string]string{"terminal": in.stdout.String(), "log": in.stderr.String()} {
-			if n := strings.Count(said, text); n != 1 {
-				in.t.Errorf("%q is %d times on the %s", text, n, where)
+			if n := int64(strings.Count(said, text)); n != spells || n == 0 {
+				in.t.Errorf("%q is %d times on the %s, for %d spells", text, n, where, spells)
 			}
 		}
 	}
@@ -294,11 +294,11 @@ func TestQ3AFullQueueOnTheWireDrops(t *testing.T) {
 				await(t, "it is not accepting", func() bool { return !in.pressed().ready.Ready })
 			}
 			release()
+			sent := stop()
 			await(t, "the queue is no longer full", func() bool {
 				p := in.pressed()
 				return p.ready.Ready && p.stats.Pressure.Present == nil
 			})
-			sent := stop()
 			await(t, "everything is stored", func() bool { return in.unread() == 0 && in.balanced()["jetdrive"].Queued == 0 })
 			if n := looks(); n < 50 {
 				t.Errorf("looked at the sum %d times only", n)
@@ -319,7 +319,7 @@ func TestQ3AFullQueueOnTheWireDrops(t *testing.T) {
 			if rows := in.export(); int64(len(rows)) != a.Processed {
 				t.Errorf("%d samples are stored, %d say the counters", len(rows), a.Processed)
 			}
-			in.wantWarnings()
+			in.wantWarnings(p.stats.Pressure.Spells)
 		})
 	}
 }

@@ -206,7 +206,9 @@ func TestPressureThatIsOnWhenTheProgramStopsIsToldOf(t *testing.T) {
 		go func() { ended <- s.watch(ctx) }()
 		time.Sleep(time.Second)
 		synctest.Wait()
+		s.mu.Lock() // which a look holds
 		s.queue.Dropped = []queue.Drop{{Source: "cell", Reason: queue.ReasonEvicted, Items: 1, Samples: 60}}
+		s.mu.Unlock()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		cancel()

@@ -77,7 +77,7 @@ func endedText(v *spellView) string {
 
 // lossTexts says what was lost: none, or one text.
 func lossTexts(v *spellView) []string {
-	var parts []string
+	parts := make([]string, 0, len(v.Lost)+len(v.Overruns))
 	for _, d := range v.Lost {
 		parts = append(parts, dropText(d))
 	}
