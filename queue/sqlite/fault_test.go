@@ -244,17 +244,12 @@ func TestQ13DiskFailsNowAndThen(t *testing.T) {
 		}
 		refused.Store(err.Error(), true)
 	}, func(round int) {
-		switch round % 4 {
-		case 0:
+		faults.FailSteps(0, 0)
+		if round%4 == 0 {
 			faults.FailSteps(1+rnd.Int64N(30), 1+rnd.Int64N(10))
-		case 1:
-			faults.FailSync(true)
-		case 2:
-			faults.FailSync(false)
-			faults.Full(true)
-		case 3:
-			faults.Full(false)
 		}
+		faults.FailSync(round%4 == 1)
+		faults.Full(round%4 == 2)
 	})
 	errs := 0
 	refused.Range(func(any, any) bool { errs++; return true })
@@ -270,9 +265,8 @@ func insistent() queue.Settings {
 }
 
 // insist enqueues from four producers, each item until it is accepted, and
-// processes at the same time. trouble is called over and over, in rounds, until
-// everybody has got through, and the last time with a round of -1: it must
-// leave the disk sound then.
+// processes at the same time. trouble is called in rounds until everybody has got
+// through, and then with a round of -1, which must leave the disk sound.
 func insist(t *testing.T, d *db.DB, q *queue.Queue, each, size int, refused func(error), trouble func(round int)) {
 	t.Helper()
 	const producers = 4
@@ -311,7 +305,7 @@ func insist(t *testing.T, d *db.DB, q *queue.Queue, each, size int, refused func
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	trouble(3)
+	trouble(-1)
 	until(t, "the queue is empty", func() bool { return q.Len() == 0 })
 	if err := q.Stop(context.Background()); err != nil {
 		t.Error(err)
@@ -423,6 +417,7 @@ func TestQ13SlowDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	release := faults.Hold()
+	patience := time.AfterFunc(20*time.Second, release)
 	steps := faults.Steps()
 	held := make(chan error, 1)
 	go func() { _, err := q.Enqueue(context.Background(), named("c")[0]); held <- err }()
@@ -444,11 +439,14 @@ func TestQ13SlowDisk(t *testing.T) {
 	if err != nil || len(items) != 2 || string(items[0].Payload) != "a" {
 		t.Errorf("dequeued %v, %v", items, err)
 	}
+	if !patience.Stop() {
+		t.Fatal("nobody was served before the disk was")
+	}
 	release()
 	if err := errors.Join(<-held, q.Settle(t.Context(), items, make([]queue.Result, len(items)))); err != nil {
 		t.Error(err)
 	}
-	if items, err = q.Peek(t.Context(), 5); err != nil || len(items) != 1 || string(items[0].Payload) != "c" {
+	if items, err := q.Peek(t.Context(), 5); err != nil || len(items) != 1 || string(items[0].Payload) != "c" {
 		t.Errorf("peeked %v, %v", items, err)
 	}
 }
