@@ -26,11 +26,13 @@ type setClock struct {
 
 const year = 365 * 24 * 3600 // seconds
 
-// inBubble runs a test in a bubble, with a clock that is right at first.
-func inBubble(t *testing.T, test func(*testing.T, *setClock)) {
-	t.Helper()
-	now := time.Now()
-	synctest.Test(t, func(t *testing.T) { test(t, &setClock{real: now, began: time.Now()}) })
+// newClock gives a clock that is right at first, to be made outside of the
+// bubble that enters it.
+func newClock() *setClock { return &setClock{real: time.Now()} }
+
+func (c *setClock) enter() *setClock {
+	c.began = time.Now()
+	return c
 }
 
 // set puts the wall clock so many seconds ahead of the right time.
@@ -46,7 +48,9 @@ func (c *setClock) now() time.Time {
 
 func TestSetClock(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, c *setClock) {
+	clock := newClock()
+	synctest.Test(t, func(t *testing.T) {
+		c := clock.enter()
 		before := c.now()
 		for i, years := range []int64{30, -30} {
 			c.set(years * year)
@@ -166,8 +170,9 @@ func TestQ13ClockIsSet(t *testing.T) {
 		t.Run(fmt.Sprint(years), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			inBubble(t, func(t *testing.T, clock *setClock) {
-				d := &desk{t: t, dir: dir, clock: clock}
+			clock := newClock()
+			synctest.Test(t, func(t *testing.T) {
+				d := &desk{t: t, dir: dir, clock: clock.enter()}
 				s := queue.Defaults()
 				s.MaxRetries, s.RetryInitial, s.RetryMax, s.LeaseTimeout = 2, 10*time.Second, 10*time.Second, time.Minute
 				d.open(s)
@@ -209,8 +214,9 @@ func TestQ13ClockIsSet(t *testing.T) {
 func TestQ13RestartWithAnEarlierClock(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	inBubble(t, func(t *testing.T, clock *setClock) {
-		d := &desk{t: t, dir: dir, clock: clock}
+	clock := newClock()
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{t: t, dir: dir, clock: clock.enter()}
 		d.open(queue.Defaults())
 		d.put("a", "b", "c", "d", "e", "f")
 		items := d.take("a b c d e f")
@@ -246,8 +252,9 @@ func TestQ13RestartWithAnEarlierClock(t *testing.T) {
 func TestQ13ClockSetForwardEvictsVisibly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	inBubble(t, func(t *testing.T, clock *setClock) {
-		d := &desk{t: t, dir: dir, clock: clock}
+	clock := newClock()
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{t: t, dir: dir, clock: clock.enter()}
 		s := queue.Defaults()
 		s.DeadLetterAge = 24 * time.Hour
 		d.open(s)
