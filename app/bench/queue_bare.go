@@ -39,7 +39,7 @@ type bareTable struct {
 	ids                                     []int64
 	bodies                                  [][]byte // the same memory each time
 	next                                    int64
-	chunks                                  int
+	taken, chunks                           int
 }
 
 func (x *bareTable) start() (err error) {
@@ -99,9 +99,10 @@ func (x *bareTable) take(w work) error {
 	if err := x.first.Reset(); err != nil {
 		return err
 	}
-	if len(x.ids) != x.group {
-		return fmt.Errorf("%w: %d of %d came from the bare table", errMissing, len(x.ids), x.group)
+	if err := expect("came from the bare table", len(x.ids), x.group); err != nil {
+		return err
 	}
+	x.taken += x.group
 	for i, id := range x.ids {
 		if w == move {
 			if err := chunk(x.add, x.bodies[i], x.set); err != nil {
@@ -117,15 +118,16 @@ func (x *bareTable) take(w work) error {
 }
 
 func (x *bareTable) tidy() error {
-	if x.chunks < chunksMost {
+	if x.chunks < x.mostChunks() {
 		return nil
 	}
 	x.chunks = 0
 	return x.conn.Exec(deleteChunks)
 }
 
+// close looks whether what was taken is gone, as it is with the queue.
 func (x *bareTable) close() error {
-	var errs []error
+	errs := []error{x.complete()}
 	for _, stmt := range []*sqlite3.Stmt{x.begin, x.commit, x.insert, x.first, x.drop, x.add} {
 		errs = append(errs, stmt.Close())
 	}
@@ -133,6 +135,20 @@ func (x *bareTable) close() error {
 		errs = append(errs, x.conn.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(x.dir))...)
+}
+
+func (x *bareTable) complete() error {
+	if x.insert == nil {
+		return nil
+	}
+	count, _, err := x.conn.Prepare(`SELECT count(*) FROM q`)
+	if err != nil {
+		return err
+	}
+	if count.Step() {
+		err = expect("are in the bare table", count.ColumnInt(0), int(x.next)-x.taken)
+	}
+	return errors.Join(err, count.Close())
 }
 
 // bareMemory is the least that memory can do: a slice for each priority, a
@@ -179,10 +195,7 @@ func (x *bareMemory) take(work) error {
 			r.first = (r.first + 1) & (len(r.slots) - 1)
 		}
 	}
-	if len(x.out) != x.group {
-		return fmt.Errorf("%w: %d of %d came from the bare ring", errMissing, len(x.out), x.group)
-	}
-	return nil
+	return expect("came from the bare ring", len(x.out), x.group)
 }
 
 func (*bareMemory) tidy() error  { return nil }

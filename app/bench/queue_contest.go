@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"time"
@@ -109,6 +110,9 @@ func timed(n int, do func() error) (time.Duration, error) {
 	return time.Since(start), nil
 }
 
+// mostChunks are kept until they are tidied away.
+func (c contest) mostChunks() int { return 32 * c.row }
+
 // priority of the item at a place in its group.
 func (c contest) priority(at int) sample.Priority {
 	if c.mixed {
@@ -119,7 +123,16 @@ func (c contest) priority(at int) sample.Priority {
 
 func (c contest) body() []byte { return bytes.Repeat([]byte{7}, c.payload) }
 
+// errMissing says that what was put and what was taken do not add up: no
+// figure would mean anything.
 var errMissing = errors.New("items are missing")
+
+func expect(what string, got, want int) error {
+	if got != want {
+		return fmt.Errorf("%w: %d of %d %s", errMissing, got, want, what)
+	}
+	return nil
+}
 
 // fileKeeper appends to plain files and flushes them after each group: the
 // least that a disk must do for the same promise.

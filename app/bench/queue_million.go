@@ -57,8 +57,8 @@ func (b *queueBench) starts(many *ours) ([]Result, error) {
 			return nil, err
 		}
 		took = append(took, time.Since(start).Seconds())
-		if n := many.queue.Len(); n != b.extent.many {
-			return nil, fmt.Errorf("%w: %d of %d after a start", errMissing, n, b.extent.many)
+		if err := expect("are there after a start", many.queue.Len(), b.extent.many); err != nil {
+			return nil, err
 		}
 		heap = append(heap, heapMiB())
 		if rss, ok := residentMiB(); ok {

@@ -102,8 +102,8 @@ func (o *ours) take(w work) (err error) {
 	if o.taken, err = o.queue.Dequeue(ctx, o.group); err != nil {
 		return err
 	}
-	if len(o.taken) != o.group {
-		return fmt.Errorf("%w: %d of %d came", errMissing, len(o.taken), o.group)
+	if err := expect("came from the queue", len(o.taken), o.group); err != nil {
+		return err
 	}
 	if w == move {
 		o.chunks += o.group
@@ -111,11 +111,8 @@ func (o *ours) take(w work) (err error) {
 	return o.queue.Settle(ctx, o.taken, o.results[w])
 }
 
-// chunksMost bounds the chunks table.
-const chunksMost = 8192
-
 func (o *ours) tidy() error {
-	if o.chunks < chunksMost {
+	if o.chunks < o.mostChunks() {
 		return nil
 	}
 	o.chunks = 0
