@@ -112,6 +112,7 @@ func (d *disk) relieve() {
 func (d *disk) ballast() string { return filepath.Join(d.dir, "ballast") }
 
 func testFillsUp(t *testing.T, disk *disk) {
+	t.Helper()
 	d, q := openQueue(t, filepath.Join(disk.dir, "load"), "", insistent(), queue.Options{})
 	var full, other, relieved atomic.Int64
 	insist(t, d, q, 60, 5000, func(err error) {
@@ -143,6 +144,7 @@ func testFillsUp(t *testing.T, disk *disk) {
 // testStartsFull starts on a full disk: it serves what is there, as far as the
 // space goes, or says what is wrong; with space everything is there.
 func testStartsFull(t *testing.T, disk *disk, free int) {
+	t.Helper()
 	const items = 60
 	dir := filepath.Join(disk.dir, fmt.Sprint(free))
 	d, q := openQueue(t, dir, "", insistent(), queue.Options{})
