@@ -116,7 +116,17 @@ func printQueueReport(out io.Writer, r bench.Report) error {
 			figure(x.BareMedian), number(x.RatioToBare, 2), figure(x.FileMedian), number(x.RatioToFile, 2), aim(x), met(x.TargetMet),
 		})
 	}
-	return printTable(out, []string{"what", "group", "bytes", "median", "unit", "bare", "to bare", "file", "to file", "target", "met"}, rows)
+	if err := printTable(out, []string{"what", "group", "bytes", "median", "unit", "bare", "to bare", "file", "to file", "target", "met"}, rows); err != nil {
+		return err
+	}
+	said := ""
+	for _, x := range r.Results {
+		if x.Note != "" && x.Note != said {
+			said = x.Note
+			fmt.Fprintf(out, "%s: %s\n", x.Name, x.Note)
+		}
+	}
+	return nil
 }
 
 func count(n int) string {

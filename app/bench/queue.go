@@ -78,7 +78,9 @@ func Queue(opts QueueOptions) (_ Report, err error) {
 	parts := []func() ([]Result, error){b.many, b.table, b.allocations}
 	if opts.Backend == SQLiteBackend {
 		parts = []func() ([]Result, error){b.million, b.table, b.producers, b.latency}
-		report.Directory = filepath.Dir(dir)
+		if report.Directory, err = filepath.Abs(filepath.Dir(dir)); err != nil {
+			return report, err
+		}
 		report.FileSystem, report.Note = fileSystem(dir)
 	}
 	if opts.Quick {
