@@ -111,6 +111,7 @@ func TestQ13FaultAtEveryStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := &broken{t: t, faults: dbtest.NewFaults(t), dir: t.TempDir()}
+			b.faults.SkipSync()
 			s := queue.Defaults()
 			s.MaxSize, s.RetryInitial = 4, 0
 			b.db, b.queue = openQueue(t, b.dir, b.faults.Name, s, queue.Options{})
@@ -235,6 +236,7 @@ func (b *broken) expect(step int64, want string) {
 func TestQ13DiskFailsNowAndThen(t *testing.T) {
 	t.Parallel()
 	faults := dbtest.NewFaults(t)
+	faults.SkipSync()
 	d, q := openQueue(t, t.TempDir(), faults.Name, insistent(), queue.Options{})
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var refused sync.Map

@@ -207,7 +207,7 @@ func (l *load) reviveOften(ctx context.Context) {
 func (l *load) verify(c loadCut) {
 	t := l.t
 	place := fmt.Sprintf("%s of %s (step %d)", c.step.Kind, c.step.File, c.step.Number)
-	d, err := db.Open(t.Context(), c.dir, db.Options{})
+	d, err := db.Open(t.Context(), c.dir, db.Options{VFS: quick(t)})
 	if err != nil {
 		t.Errorf("%s: %v", place, err)
 		return
