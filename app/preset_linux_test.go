@@ -45,7 +45,7 @@ func TestK5HighReliabilityLosesNothing(t *testing.T) {
 			t.Errorf("booked %+v", c)
 		}
 		taken += c.Processed
-		if s := a.pipeline.Queue.Stats(); s.HighWatermark > 4 || s.TotalDropped != 0 || s.TotalWaits == 0 || s.WaitSeconds < 1 {
+		if s := a.pipeline.Queue.Stats(); s.HighWatermark > 4 || s.TotalDropped != 0 || s.TotalWaits == 0 {
 			t.Errorf("the queue: %+v", s)
 		}
 		if !strings.Contains(said.String(), "queue no longer full after") || strings.Contains(said.String(), "lost unread") {
@@ -103,7 +103,7 @@ func TestK5AStallLosesNothingOnTheWire(t *testing.T) {
 			release()
 			await(t, "the disk is no longer slow", func() bool { return in.pressed().stats.Pressure.Present == nil })
 			sent := stop()
-			await(t, "everything is stored", func() bool { return in.unread() == 0 && in.balanced()["jetdrive"].Queued == 0 })
+			in.awaitAll(sent)
 			looks()
 			p := in.pressed()
 			a := p.stats.Sources["jetdrive"]
