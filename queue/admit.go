@@ -98,7 +98,7 @@ func (q *Queue) oldest(p sample.Priority) *entry {
 func (q *Queue) overcome(ctx context.Context, r *request, v verdict, class sample.Priority) error {
 	if v == unloaded {
 		q.mu.Unlock()
-		return q.load(ctx, class)
+		return q.load(ctx, class, 0)
 	}
 	room := make(chan struct{})
 	q.room = append(q.room, room)
@@ -124,14 +124,15 @@ func (q *Queue) overcome(ctx context.Context, r *request, v verdict, class sampl
 	return fmt.Errorf("wait for room in the queue: %w", ctx.Err())
 }
 
-// load fetches the next items of a class, unless there are some in memory.
-func (q *Queue) load(ctx context.Context, p sample.Priority) error {
+// load fetches the next items of a class, unless more than stock of those in
+// order are in memory.
+func (q *Queue) load(ctx context.Context, p sample.Priority, stock int) error {
 	q.loading.Lock()
 	defer q.loading.Unlock()
 	c := &q.classes[p]
 	q.mu.Lock()
 	after, upTo, missing := c.loaded, c.newest, c.disk
-	enough := missing == 0 || c.head.len() > 0
+	enough := missing == 0 || c.head.len() > stock
 	q.mu.Unlock()
 	if enough {
 		return nil
@@ -139,10 +140,22 @@ func (q *Queue) load(ctx context.Context, p sample.Priority) error {
 	return q.fetch(ctx, p, max(after, MakeID(p, 0)), upTo, missing)
 }
 
+// runsLow gives the first class of which a fetch would be wanted soon. The
+// lock is held.
+func (q *Queue) runsLow() (p sample.Priority, low bool) {
+	for i := range q.classes {
+		if c := &q.classes[i]; c.disk > 0 && c.head.len() <= q.fetchLimit() && c.bytes+fetchBytes <= windowBytes {
+			return sample.Priority(i), true
+		}
+	}
+	return 0, false
+}
+
+func (q *Queue) fetchLimit() int { return max(fetchItems, q.settings.BatchSize) }
+
 // fetch loads what follows; loading is locked.
 func (q *Queue) fetch(ctx context.Context, p sample.Priority, after, upTo ID, missing int) error {
-	limit := max(fetchItems, q.settings.BatchSize)
-	found, err := q.driver.Fetch(ctx, after, upTo, limit, fetchBytes)
+	found, err := q.driver.Fetch(ctx, after, upTo, min(missing, q.fetchLimit()), fetchBytes)
 	if err != nil {
 		return fmt.Errorf("fetch from queue: %w", err)
 	}

@@ -24,7 +24,13 @@ type entry struct {
 	expires time.Time // zero: never
 	damage  error
 	absent  bool // the payload is with the driver only
-	index   int  // in the heap of the delayed
+	// settling: leased, and being settled; its lease does not end meanwhile
+	settling bool
+	index    int // in the heap of the delayed
+}
+
+func (e *entry) endLease() {
+	e.taken, e.expires, e.item.lease, e.settling = time.Time{}, time.Time{}, 0, false
 }
 
 // class is the waiting items of one class: those that came back, those loaded

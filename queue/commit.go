@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 )
 
 const (
@@ -202,7 +201,7 @@ func (q *Queue) takeBack(r *request) {
 // giveBack returns an entry to its class.
 func (q *Queue) giveBack(e *entry) {
 	p := e.item.ID.Class()
-	e.taken, e.expires, e.item.lease = time.Time{}, time.Time{}, 0
+	e.endLease()
 	if !q.classes[p].giveBack(e) {
 		q.recycle(e)
 	}

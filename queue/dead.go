@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // deadPage is how many dead letters are handled in one transaction.
@@ -150,16 +151,16 @@ func (q *Queue) forget(ctx context.Context, letters []DeadLetter, to Place, reas
 	return nil
 }
 
-// trimIfNeeded keeps the dead letters within their bounds. Its failure is no
-// failure of what made them too many.
-func (q *Queue) trimIfNeeded(ctx context.Context) {
-	q.mu.Lock()
-	over := q.settings.DeadLetterMax > 0 && q.dead > q.settings.DeadLetterMax
-	old := q.settings.DeadLetterAge > 0 && q.dead > 0 && q.now().Sub(q.stats.trimmed) > q.settings.DeadLetterAge/10
-	q.mu.Unlock()
-	if !over && !old {
-		return
-	}
+// overDead tells whether it is time to look at the bounds of the dead letters.
+// The lock is held.
+func (q *Queue) overDead(now time.Time) bool {
+	return q.settings.DeadLetterMax > 0 && q.dead > q.settings.DeadLetterMax ||
+		q.settings.DeadLetterAge > 0 && q.dead > 0 && now.Sub(q.stats.trimmed) > q.settings.DeadLetterAge/10
+}
+
+// trim keeps the dead letters within their bounds. Its failure is no failure
+// of what made them too many.
+func (q *Queue) trim(ctx context.Context) {
 	if err := q.trimDead(ctx); err != nil {
 		q.logger.Error("evict dead letters", "error", err)
 	}

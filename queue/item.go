@@ -133,6 +133,7 @@ const (
 	ReasonEvicted   = "evicted"             // made room for a newcomer
 	ReasonExhausted = "retries_exhausted"   // dead: the last attempt failed too
 	ReasonDamaged   = "damaged"             // dead: the stored payload is not what was enqueued
+	ReasonMissing   = "missing"             // somebody else took it out of the driver's medium
 	ReasonDeadFull  = "dead_letter_evicted" // dropped: too many or too old dead letters
 )
 

@@ -23,6 +23,7 @@ type Queue struct {
 	now      func() time.Time
 
 	wake    chan struct{} // a token for one waiter: something may be ready
+	works   sync.Pool     // of *workspace
 	loading sync.Mutex    // held around Fetch of waiting items, and what must not race with it
 	burials sync.Mutex    // held around every change of dead letters until it has been told
 	service startstop.Service
@@ -70,7 +71,7 @@ func New(driver Driver, settings Settings, opts Options) (*Queue, error) {
 	}
 	q.adopt(state)
 	for i := range q.classes {
-		if err := q.load(context.Background(), sample.Priority(i)); err != nil {
+		if err := q.load(context.Background(), sample.Priority(i), 0); err != nil {
 			return nil, fmt.Errorf("load queue: %w", err)
 		}
 	}
@@ -243,6 +244,29 @@ func (q *Queue) newEntry() *entry {
 		return e
 	}
 	return new(entry)
+}
+
+// workspace is memory that one call uses and the next one uses again.
+type workspace struct {
+	entries []*entry
+	results []Result
+	changes []Change
+}
+
+func (q *Queue) newWork() *workspace {
+	if w, ok := q.works.Get().(*workspace); ok {
+		return w
+	}
+	return new(workspace)
+}
+
+// endWork gives a workspace back; nothing refers to what is in it.
+func (q *Queue) endWork(w *workspace) {
+	clear(w.entries)
+	clear(w.results)
+	clear(w.changes)
+	w.entries, w.results, w.changes = w.entries[:0], w.results[:0], w.changes[:0]
+	q.works.Put(w)
 }
 
 // recycle takes an entry that nothing refers to any more.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"dynotap/internal/db"
@@ -21,24 +22,27 @@ func (q *Queue) Settle(ctx context.Context, items []Item, results []Result) erro
 	if len(items) != len(results) {
 		return fmt.Errorf("settle: %d results for %d items", len(results), len(items))
 	}
+	w := q.newWork()
+	defer q.endWork(w)
 	var lost []error
-	entries := make([]*entry, 0, len(items))
-	answers := make([]Result, 0, len(items))
 	q.mu.Lock()
 	for i := range items {
 		e := q.leased[items[i].ID]
-		if e == nil || e.item.lease != items[i].lease {
+		if e == nil || e.item.lease != items[i].lease || e.settling {
 			lost = append(lost, fmt.Errorf("%w: %s", ErrNotLeased, items[i].ID))
 			continue
 		}
-		delete(q.leased, e.item.ID) // ours alone while it is settled
-		entries, answers = append(entries, e), append(answers, results[i])
+		e.settling = true // ours alone
+		w.entries, w.results = append(w.entries, e), append(w.results, results[i])
 	}
 	q.mu.Unlock()
-	if err := q.settle(ctx, entries, answers); err != nil {
+	if err := q.settle(ctx, w.entries, w.results); err != nil {
 		q.mu.Lock()
-		for _, e := range entries {
-			q.leased[e.item.ID] = e
+		for _, e := range w.entries {
+			e.settling = false
+			if !e.expires.IsZero() {
+				q.endLeaseBy(e.expires)
+			}
 		}
 		q.mu.Unlock()
 		return err
@@ -58,37 +62,60 @@ func (q *Queue) settle(ctx context.Context, entries []*entry, results []Result) 
 			return fmt.Errorf("settle: %w", err)
 		}
 	}
+	w := q.newWork()
+	defer q.endWork(w)
 	now := q.now()
-	changes := make([]Change, len(entries))
 	buries := false
 	for i, e := range entries {
-		changes[i] = q.change(e, &results[i], now)
-		buries = buries || changes[i].Op == Bury
+		c := q.change(e, &results[i], now)
+		w.changes = append(w.changes, c)
+		buries = buries || c.Op == Bury
 	}
-	if err := q.carryOut(ctx, entries, changes, buries, now); err != nil {
+	defer q.loadAhead(ctx)()
+	over, err := q.carryOut(ctx, entries, w.changes, buries, now)
+	if err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
-	q.tryAgain(ctx, entries, changes)
-	q.trimIfNeeded(ctx)
+	if q.effects != nil {
+		q.tryAgain(ctx, entries, w.changes)
+	}
+	if over {
+		q.trim(ctx)
+	}
 	return nil
+}
+
+// loadAhead fetches, while the disk is busy with a settlement, what would have
+// to be waited for next. The function that it gives waits for it. A failure is
+// left to those who need the items.
+func (q *Queue) loadAhead(ctx context.Context) (wait func()) {
+	q.mu.Lock()
+	class, low := q.runsLow()
+	q.mu.Unlock()
+	if !low {
+		return func() {}
+	}
+	var ahead sync.WaitGroup
+	ahead.Go(func() { _ = q.load(ctx, class, q.fetchLimit()) })
+	return ahead.Wait
 }
 
 // carryOut makes changes durable and then visible. A new dead letter is not
 // revived or deleted before it has been told of.
-func (q *Queue) carryOut(ctx context.Context, entries []*entry, changes []Change, buries bool, now time.Time) error {
+func (q *Queue) carryOut(ctx context.Context, entries []*entry, changes []Change, buries bool, now time.Time) (over bool, err error) {
 	if buries {
 		q.burials.Lock()
 		defer q.burials.Unlock()
 	}
-	apply := q.driver.Apply
 	if q.effects != nil {
-		apply = q.effects.ApplyEffects
+		err = q.effects.ApplyEffects(ctx, changes)
+	} else {
+		err = q.driver.Apply(ctx, changes)
 	}
-	if err := apply(ctx, changes); err != nil {
-		return err
+	if err != nil {
+		return false, err
 	}
-	q.finish(entries, changes, now)
-	return nil
+	return q.finish(entries, changes, now), nil
 }
 
 // tryAgain counts a failed attempt of each item whose effect failed. Where
@@ -167,8 +194,9 @@ func (q *Queue) change(e *entry, r *Result, now time.Time) Change {
 	return Change{Op: Update, Item: &item}
 }
 
-// finish makes durable changes visible.
-func (q *Queue) finish(entries []*entry, changes []Change, now time.Time) {
+// finish makes durable changes visible. It tells whether there may be more
+// dead letters than there should.
+func (q *Queue) finish(entries []*entry, changes []Change, now time.Time) (over bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var run Event
@@ -199,7 +227,7 @@ func (q *Queue) finish(entries []*entry, changes []Change, now time.Time) {
 			q.stats.retried++
 			retried = true
 			e.item.Attempts, e.item.FirstError, e.item.LastError = c.Item.Attempts, c.Item.FirstError, c.Item.LastError
-			e.taken, e.expires, e.item.lease = time.Time{}, time.Time{}, 0
+			e.endLease()
 			e.due = now.Add(q.settings.delay(e.item.Attempts))
 			q.delay(e)
 			continue
@@ -213,6 +241,7 @@ func (q *Queue) finish(entries []*entry, changes []Change, now time.Time) {
 	if retried {
 		q.stir()
 	}
+	return q.overDead(now)
 }
 
 // wall is the time as items carry it.

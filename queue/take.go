@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -13,45 +12,22 @@ import (
 	"dynotap/sample"
 )
 
+// errGone: the driver does not have an item that it had.
+var errGone = errors.New("item is gone")
+
 // Dequeue leases up to limit items, in order, to be settled by Settle. It
 // waits until there is one or ctx ends, and then gives none and no error. The
 // payloads are the queue's: do not change them. An item whose lease ends
 // (Settings.LeaseTimeout) before it is settled is delivered again.
 func (q *Queue) Dequeue(ctx context.Context, limit int) ([]Item, error) {
-	entries, err := q.lease(ctx, nil, limit, false, q.settings.LeaseTimeout)
-	return itemsOf(nil, entries), err
-}
-
-// Peek copies the first items that are ready, up to limit, and leases none.
-// Their payloads may be missing where they are with the driver only.
-func (q *Queue) Peek(ctx context.Context, limit int) ([]Item, error) {
-	var items []Item
-	for i := range q.classes {
-		if err := q.load(ctx, sample.Priority(i)); err != nil {
-			return items, err
-		}
+	w := q.newWork()
+	defer q.endWork(w)
+	var err error
+	w.entries, err = q.lease(ctx, w.entries, limit, false, q.settings.LeaseTimeout)
+	if len(w.entries) == 0 {
+		return nil, err
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.ripen(q.now())
-	for i := range q.classes {
-		c := &q.classes[i]
-		back := slices.Clone(c.back)
-		slices.SortFunc(back, func(a, b *entry) int { return cmp.Compare(a.item.ID, b.item.ID) })
-		for at := 0; len(items) < limit && (at < c.head.len() || len(back) > 0); {
-			if len(back) > 0 && (at == c.head.len() || back[0].item.ID < c.head.at(at).item.ID) {
-				items = append(items, back[0].item)
-				back = back[1:]
-				continue
-			}
-			items = append(items, c.head.at(at).item)
-			at++
-		}
-		if c.disk > 0 {
-			break // what follows in this class comes before the next class
-		}
-	}
-	return items, nil
+	return itemsOf(make([]Item, 0, len(w.entries)), w.entries), err
 }
 
 func itemsOf(items []Item, entries []*entry) []Item {
@@ -70,14 +46,14 @@ func (q *Queue) lease(ctx context.Context, entries []*entry, limit int, batching
 		now := q.now()
 		q.ripen(now)
 		wait, coming := q.wait(now, batching)
-		q.mu.Unlock()
 		if coming && wait == 0 {
 			var err error
-			if entries, err = q.take(ctx, entries, limit, timeout); err != nil || len(entries) > 0 {
+			if entries, err = q.take(ctx, entries, limit, now, timeout); err != nil || len(entries) > 0 {
 				return entries, err
 			}
 			continue
 		}
+		q.mu.Unlock()
 		var timer <-chan time.Time
 		if coming {
 			timer = time.After(wait)
@@ -92,12 +68,17 @@ func (q *Queue) lease(ctx context.Context, entries []*entry, limit int, batching
 	}
 }
 
-// take leases what is ready now.
-func (q *Queue) take(ctx context.Context, entries []*entry, limit int, timeout time.Duration) ([]*entry, error) {
+// takeReady leases what is ready now, up to limit, until it is settled.
+func (q *Queue) takeReady(ctx context.Context, limit int) ([]*entry, error) {
+	q.mu.Lock()
+	now := q.now()
+	q.ripen(now)
+	return q.take(ctx, nil, limit, now, 0)
+}
+
+// take leases what is ready. The lock is held, and given up.
+func (q *Queue) take(ctx context.Context, entries []*entry, limit int, now time.Time, timeout time.Duration) ([]*entry, error) {
 	for {
-		q.mu.Lock()
-		now := q.now()
-		q.ripen(now)
 		var missing sample.Priority
 		var unloaded bool
 		entries, missing, unloaded = q.gather(entries, limit, now, timeout)
@@ -105,14 +86,20 @@ func (q *Queue) take(ctx context.Context, entries []*entry, limit int, timeout t
 		if !unloaded {
 			break
 		}
-		if err := q.load(ctx, missing); err != nil {
+		if err := q.load(ctx, missing, 0); err != nil {
 			if len(entries) == 0 {
 				return entries, err
 			}
 			break
 		}
+		q.mu.Lock()
 	}
-	return q.complete(ctx, entries)
+	for _, e := range entries {
+		if e.absent || e.damage != nil {
+			return q.complete(ctx, entries)
+		}
+	}
+	return entries, nil
 }
 
 // gather leases from memory, up to limit; it tells the class that must be
@@ -127,9 +114,7 @@ func (q *Queue) gather(entries []*entry, limit int, now time.Time, timeout time.
 			e.item.lease, e.taken = q.leases, now
 			if timeout > 0 {
 				e.expires = now.Add(timeout)
-				if q.leaseEnd.IsZero() || e.expires.Before(q.leaseEnd) {
-					q.leaseEnd = e.expires
-				}
+				q.endLeaseBy(e.expires)
 			}
 			q.leased[e.item.ID] = e
 			entries = append(entries, e)
@@ -150,22 +135,18 @@ func (q *Queue) gather(entries []*entry, limit int, now time.Time, timeout time.
 func (q *Queue) complete(ctx context.Context, entries []*entry) ([]*entry, error) {
 	var errs []error
 	entries = slices.DeleteFunc(entries, func(e *entry) bool {
-		if e.absent {
-			found, err := q.driver.Fetch(ctx, e.item.ID-1, e.item.ID, 1, math.MaxInt)
-			if err != nil || len(found) == 0 {
-				errs = append(errs, err)
-				q.mu.Lock()
-				q.putBack([]*entry{e})
-				q.mu.Unlock()
-				return true
-			}
-			e.item.Payload, e.absent, e.damage = found[0].Item.Payload, false, found[0].Damage
-		}
-		if e.damage == nil {
+		err := q.restore(ctx, e)
+		if err == nil && e.damage == nil {
 			return false
 		}
-		q.logger.Error("queue item is damaged", "id", e.item.ID.String(), "source", e.item.Source, "error", e.damage)
-		if err := q.settle(ctx, []*entry{e}, []Result{{Kind: Rejected, Reason: ReasonDamaged, Err: e.damage}}); err != nil {
+		if err == nil {
+			q.logger.Error("queue item is damaged", "id", e.item.ID.String(), "source", e.item.Source, "error", e.damage)
+			err = q.settle(ctx, []*entry{e}, []Result{{Kind: Rejected, Reason: ReasonDamaged, Err: e.damage}})
+		}
+		switch {
+		case errors.Is(err, errGone):
+			q.lose(e)
+		case err != nil:
 			errs = append(errs, err)
 			q.mu.Lock()
 			q.putBack([]*entry{e})
@@ -177,6 +158,36 @@ func (q *Queue) complete(ctx context.Context, entries []*entry) ([]*entry, error
 		return entries, nil
 	}
 	return entries, errors.Join(errs...)
+}
+
+// restore fetches a payload that is not in memory.
+func (q *Queue) restore(ctx context.Context, e *entry) error {
+	if !e.absent {
+		return nil
+	}
+	found, err := q.driver.Fetch(ctx, e.item.ID-1, e.item.ID, 1, math.MaxInt)
+	if err != nil {
+		return fmt.Errorf("fetch payload from queue: %w", err)
+	}
+	if len(found) == 0 {
+		return errGone
+	}
+	e.item.Payload, e.absent, e.damage = found[0].Item.Payload, false, found[0].Damage
+	return nil
+}
+
+// lose counts a leased item that the driver has no more: somebody else took it
+// away.
+func (q *Queue) lose(e *entry) {
+	q.logger.Error("queue item is missing", "id", e.item.ID.String(), "source", e.item.Source)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.leased, e.item.ID)
+	q.stats.held[e.item.ID.Class()]--
+	q.stats.drop(e.item.Source, ReasonMissing, e.item.Samples)
+	q.tell(Event{Source: e.item.Source, Items: 1, Samples: e.item.Samples, From: Queued, To: Dropped, Reason: ReasonMissing})
+	q.recycle(e)
+	q.free(1)
 }
 
 // putBack ends leases without a result; the lock is held.
@@ -199,14 +210,21 @@ func (q *Queue) ripen(now time.Time) {
 	var ended []*entry
 	for _, e := range q.leased {
 		switch {
-		case e.expires.IsZero():
+		case e.expires.IsZero() || e.settling:
 		case !e.expires.After(now):
 			ended = append(ended, e)
-		case q.leaseEnd.IsZero() || e.expires.Before(q.leaseEnd):
-			q.leaseEnd = e.expires
+		default:
+			q.endLeaseBy(e.expires)
 		}
 	}
 	q.putBack(ended)
+}
+
+// endLeaseBy has ripen look at the leases no later than then.
+func (q *Queue) endLeaseBy(then time.Time) {
+	if q.leaseEnd.IsZero() || then.Before(q.leaseEnd) {
+		q.leaseEnd = then
+	}
 }
 
 func (q *Queue) delay(e *entry) {
@@ -234,7 +252,7 @@ func (q *Queue) Clear(ctx context.Context) (int, error) {
 	q.mu.Unlock()
 	cleared := 0
 	for {
-		entries, err := q.take(ctx, nil, fetchItems, 0)
+		entries, err := q.takeReady(ctx, fetchItems)
 		if err != nil {
 			return cleared, fmt.Errorf("clear queue: %w", err)
 		}

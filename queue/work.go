@@ -166,7 +166,7 @@ func (q *Queue) Drain(ctx context.Context, process Processor, limit int) (DrainR
 			batch = min(batch, limit)
 			limit -= batch
 		}
-		entries, err := q.take(ctx, nil, batch, 0)
+		entries, err := q.takeReady(ctx, batch)
 		if err != nil {
 			errs = append(errs, err)
 			break
@@ -177,7 +177,7 @@ func (q *Queue) Drain(ctx context.Context, process Processor, limit int) (DrainR
 		if limit >= 0 {
 			limit += batch - len(entries)
 		}
-		results := q.call(ctx, process, itemsOf(nil, entries))
+		results := q.call(ctx, process, itemsOf(make([]Item, 0, len(entries)), entries))
 		done := 0
 		for i := range results {
 			if results[i].Kind == Done {
