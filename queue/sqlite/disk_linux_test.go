@@ -228,7 +228,7 @@ func serveFull(t *testing.T, d *db.DB) (settled int) {
 		}
 		settled += len(taken)
 	}
-	if _, err := q.Enqueue(t.Context(), queue.Item{Source: "s", Payload: make([]byte, 1<<20)}); !errors.Is(err, db.ErrDiskFull) {
+	if _, err := q.Enqueue(t.Context(), queue.Item{Source: "s", Payload: make([]byte, smallDisk)}); !errors.Is(err, db.ErrDiskFull) {
 		t.Errorf("enqueue on a full disk: %v", err)
 	}
 	return settled
