@@ -383,8 +383,10 @@ func TestQ13FailingReadsLoseNothing(t *testing.T) {
 			for rounds := 0; len(got) < items && rounds < 2*items; rounds++ {
 				fail(faults, len(got) > 0 && dequeue == nil)
 				taken, err := q.Dequeue(t.Context(), 50)
-				for more := taken; err == nil && dequeue == nil && len(got) > 0; taken = append(taken, more...) {
-					more, err = q.Dequeue(t.Context(), 50) // until none is in memory
+				for err == nil && dequeue == nil && len(got) > 0 { // until none is in memory
+					var more []queue.Item
+					more, err = q.Dequeue(t.Context(), 50)
+					taken = append(taken, more...)
 				}
 				if dequeue == nil {
 					dequeue = err
