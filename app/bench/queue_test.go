@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestQueueIsMeasured tries everything once, with sizes that tell nothing
@@ -84,6 +85,31 @@ func TestRatiosAreOfRounds(t *testing.T) {
 	r := beside(result("x", "items/s", ours), ours, bare)
 	if *r.RatioToBare != 2 || *r.BareMedian != 10 || r.Median != 20 || r.Min != 10 || r.Max != 30 {
 		t.Errorf("ratio %v of 3, 0.5 and 2; bare %v; %+v", *r.RatioToBare, *r.BareMedian, r)
+	}
+}
+
+func TestRoundEnds(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	for _, test := range []struct {
+		name  string
+		took  [works]time.Duration
+		moves bool
+		want  bool
+	}{
+		{"each long enough", [works]time.Duration{10 * ms, 10 * ms, 0}, false, true},
+		{"one too short", [works]time.Duration{20 * ms, 9 * ms, 0}, false, false},
+		{"move too short", [works]time.Duration{10 * ms, 10 * ms, 9 * ms}, true, false},
+		{"all of it long enough", [works]time.Duration{39 * ms, 1 * ms, 0}, false, true},
+		{"nothing taken yet", [works]time.Duration{100 * ms, 0, 0}, false, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := contest{moves: test.moves}
+			if got := c.enough(&tally{took: test.took}, 10*ms); got != test.want {
+				t.Errorf("enough: %v", got)
+			}
+		})
 	}
 }
 
