@@ -18,7 +18,7 @@ import (
 	"sync"
 
 	"github.com/ncruces/go-sqlite3"
-	_ "github.com/ncruces/go-sqlite3/vfs" // the file system in pure Go
+	"github.com/ncruces/go-sqlite3/vfs"
 )
 
 // FileName is the database's name within the data directory.
@@ -42,6 +42,8 @@ type Effect = func(*Tx) error
 // DB is an open data directory. It is safe for concurrent use.
 type DB struct {
 	path    string
+	vfs     string
+	fsync   bool // every commit in the WAL is flushed
 	uri     string
 	logger  *slog.Logger
 	lock    *lockFile
@@ -51,25 +53,26 @@ type DB struct {
 	readers pool
 	close   sync.Once
 	closed  error
+
+	watch       watch
+	quarantines []Quarantine
 }
 
 // Open takes the data directory for this process, creating it where it is
 // missing, and brings the schema up to date.
 //
-// Errors: ErrLocked (a *LockedError names the holder), ErrNewer, ErrCorrupt,
-// ErrDiskFull and ErrReadOnly are wrapped with the path.
+// Every page and the WAL are checked before. A damaged database is set aside
+// and replaced by what can be read of it: see Quarantined.
+//
+// Errors: ErrLocked (a *LockedError names the holder), ErrNewer, ErrCorrupt (a
+// file that is not dynotap's; it is left as it is), ErrDiskFull and ErrReadOnly
+// are wrapped with the path.
 func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
-	if err := makeDir(dir); err != nil {
-		return nil, fmt.Errorf("create data directory: %w", err)
-	}
-	lock, err := takeLock(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
 	d := &DB{
 		path:    filepath.Join(dir, FileName),
+		vfs:     opts.VFS,
+		fsync:   opts.Fsync,
 		logger:  opts.Logger,
-		lock:    lock,
 		jobs:    make(chan *job),
 		closing: make(chan struct{}),
 		written: make(chan struct{}),
@@ -77,14 +80,39 @@ func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
 	if d.logger == nil {
 		d.logger = slog.New(slog.DiscardHandler)
 	}
-	d.uri = uriOf(d.path, opts.VFS)
+	if d.vfs == "" {
+		vfs.Register(systemVFS, unmappedVFS{})
+		d.vfs = systemVFS
+	}
+	d.uri = uriOf(d.path, d.vfs)
 	d.readers.init(d.openReader)
-	conn, err := d.openWriter(ctx, opts)
+	if err := makeDir(dir); err != nil {
+		return nil, d.explain("open", fmt.Errorf("create data directory: %w", err))
+	}
+	var err error
+	if d.lock, err = takeLock(ctx, dir); err != nil {
+		if kindOf(err) != nil {
+			err = d.explain("open", err)
+		}
+		return nil, err
+	}
+	conn, err := d.start(ctx, opts)
 	if err != nil {
-		return nil, errors.Join(d.explain("open", err), lock.release())
+		return nil, errors.Join(d.explain("open", err), d.lock.release())
 	}
 	go d.write(conn)
 	return d, nil
+}
+
+func (d *DB) start(ctx context.Context, opts Options) (*Conn, error) {
+	if err := d.settle(ctx, opts); err != nil {
+		return nil, err
+	}
+	var err error
+	if d.quarantines, err = quarantines(filepath.Dir(d.path)); err != nil {
+		return nil, err
+	}
+	return d.openWriter(ctx, opts)
 }
 
 // Path is the database file.
@@ -114,17 +142,18 @@ func (d *DB) openWriter(ctx context.Context, opts Options) (*Conn, error) {
 			return nil, err
 		}
 	}
-	conn, err := d.connect(ctx)
+	conn, err := d.connect(ctx, d.uri)
 	if err != nil {
 		return nil, err
 	}
-	if err := prepareWriter(conn, opts.Fsync); err != nil {
+	if err := d.prepareWriter(conn, opts); err != nil {
 		return nil, errors.Join(err, conn.shut())
 	}
+	d.watch.begin(d.path)
 	if opts.VFS != "" {
 		return conn, nil
 	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range []string{"", walSuffix, shmSuffix} {
 		if err := os.Chmod(d.path+suffix, 0o600); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, errors.Join(fmt.Errorf("protect database: %w", err), conn.shut())
 		}
@@ -133,24 +162,81 @@ func (d *DB) openWriter(ctx context.Context, opts Options) (*Conn, error) {
 }
 
 // prepareWriter changes nothing in a file that is not ours to change.
-func prepareWriter(conn *Conn, fsync bool) error {
+func (d *DB) prepareWriter(conn *Conn, opts Options) error {
 	version, err := checkVersion(conn)
 	if err != nil {
 		return err
+	}
+	newest, err := SchemaVersion()
+	if err != nil {
+		return err
+	}
+	if err := setUp(conn, version, opts.Fsync); err != nil {
+		return err
+	}
+	if version > 0 {
+		if err := d.mergeWAL(conn); err != nil {
+			return err
+		}
+	}
+	if err := migrate(conn, version, newest); err != nil {
+		return err
+	}
+	return d.addSums(conn)
+}
+
+// setUp makes a connection one that writes.
+func setUp(conn *Conn, version int, fsync bool) error {
+	if version == 0 {
+		if err := conn.raw.EnableChecksums("main"); err != nil {
+			return fmt.Errorf("give the pages sums: %w", err)
+		}
 	}
 	sync := "NORMAL"
 	if fsync {
 		sync = "FULL"
 	}
-	if err := conn.raw.Exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=` + sync + `;
-		PRAGMA cache_size=-4096; PRAGMA journal_size_limit=16777216`); err != nil {
+	return conn.raw.Exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=` + sync + `;
+		PRAGMA cache_size=-4096; PRAGMA journal_size_limit=16777216`)
+}
+
+// mergeWAL empties the WAL that an earlier process left, so that nothing of
+// it is ever taken for later than it is. On a full disk, or while another
+// program reads, the WAL stays as it is.
+func (d *DB) mergeWAL(conn *Conn) error {
+	busy := true
+	err := conn.Query(`PRAGMA wal_checkpoint(TRUNCATE)`, func(s *sqlite3.Stmt) error {
+		busy = s.ColumnBool(0)
+		return nil
+	})
+	if err != nil && !errors.Is(d.explain("open", err), ErrDiskFull) {
+		return fmt.Errorf("merge the WAL: %w", err)
+	}
+	d.fsync = d.fsync && !busy
+	return nil
+}
+
+// addSums gives the pages of an older database sums. It needs about the
+// database's size twice; where there is no room it is left as it is.
+func (d *DB) addSums(conn *Conn) error {
+	reserve, err := conn.raw.FileControl("main", sqlite3.FCNTL_RESERVE_BYTES)
+	if err != nil || reserve == sumSize {
 		return err
 	}
-	return migrate(conn, version)
+	d.logger.Info("giving the pages of the database sums, once", "path", d.path)
+	err = conn.raw.Exec(`PRAGMA temp_store=FILE`)
+	if err == nil {
+		err = conn.raw.EnableChecksums("main")
+	}
+	if errors.Is(d.explain("open", err), ErrDiskFull) {
+		d.logger.Warn("the pages of the database have no sums: there is no room to rewrite it", "path", d.path, "error", err)
+		err = nil
+	}
+	return errors.Join(err, conn.raw.Exec(`PRAGMA temp_store=MEMORY`))
 }
 
 func (d *DB) openReader(ctx context.Context) (*Conn, error) {
-	conn, err := d.connect(ctx)
+	conn, err := d.connect(ctx, d.uri)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +246,8 @@ func (d *DB) openReader(ctx context.Context) (*Conn, error) {
 	return conn, nil
 }
 
-func (d *DB) connect(ctx context.Context) (*Conn, error) {
-	raw, err := sqlite3.OpenContext(ctx, d.uri)
+func (*DB) connect(ctx context.Context, uri string) (*Conn, error) {
+	raw, err := sqlite3.OpenContext(ctx, uri)
 	if err != nil {
 		return nil, err
 	}

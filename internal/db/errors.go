@@ -21,7 +21,9 @@ var (
 	// ErrDiskFull: no space left; what failed was undone.
 	ErrDiskFull = errors.New("disk is full")
 	// ErrReadOnly: the file or its directory cannot be written.
-	ErrReadOnly = errors.New("database cannot be written")
+	ErrReadOnly = errors.New("database cannot be written: make it and its directory writable for this user")
+	// ErrMoved: what is written no longer reaches the files of the directory.
+	ErrMoved = errors.New("data directory was removed or replaced while dynotap runs: put it back, or start dynotap again")
 	// ErrIO: the system failed to read or write the file.
 	ErrIO = errors.New("reading or writing the database failed")
 	// ErrClosed: Close was called.
@@ -50,7 +52,7 @@ func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }
 // not of what was to be written: trying the same again later makes sense,
 // blaming the item does not.
 func Environmental(err error) bool {
-	for _, kind := range []error{ErrDiskFull, ErrCorrupt, ErrReadOnly, ErrIO, ErrClosed, ErrRolledBack} {
+	for _, kind := range []error{ErrDiskFull, ErrCorrupt, ErrReadOnly, ErrMoved, ErrIO, ErrClosed, ErrRolledBack} {
 		if errors.Is(err, kind) {
 			return true
 		}
@@ -88,11 +90,13 @@ func kindOf(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case is(ErrMoved):
+		return ErrMoved
 	case is(sqlite3.FULL) || noSpace(err):
 		return ErrDiskFull
-	case is(sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_CORRUPTFS, sqlite3.IOERR_SHORT_READ):
+	case is(sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_CORRUPTFS, sqlite3.IOERR_SHORT_READ, sqlite3.IOERR_DATA):
 		return ErrCorrupt
-	case is(sqlite3.READONLY, sqlite3.PERM, fs.ErrPermission):
+	case is(sqlite3.READONLY, sqlite3.PERM, fs.ErrPermission) || readOnly(err):
 		return ErrReadOnly
 	case is(sqlite3.IOERR, sqlite3.CANTOPEN, sqlite3.BUSY, sqlite3.LOCKED):
 		return ErrIO

@@ -91,8 +91,10 @@ func readHolder(path string) (Holder, error) {
 }
 
 type lockFile struct {
-	mu   sync.Mutex
-	file *os.File
+	mu     sync.Mutex
+	file   *os.File
+	holder Holder
+	mark   mark
 }
 
 func takeLock(ctx context.Context, dir string) (*lockFile, error) {
@@ -109,7 +111,7 @@ func takeLock(ctx context.Context, dir string) (*lockFile, error) {
 		holder, err := readHolder(path)
 		return nil, errors.Join(&LockedError{Dir: dir, Holder: holder}, err, file.Close())
 	}
-	l := &lockFile{file: file}
+	l := &lockFile{file: file, mark: readMark(path)}
 	if err := l.announce(Holder{PID: os.Getpid()}); err != nil {
 		return nil, errors.Join(err, l.release())
 	}
@@ -132,35 +134,59 @@ func waitLock(ctx context.Context, file *os.File) (bool, error) {
 }
 
 func (l *lockFile) announce(h Holder) error {
-	content, err := json.Marshal(h)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.holder
+	l.holder = h
+	err := l.write()
+	if err != nil {
+		l.holder = before
+	}
+	return err
+}
+
+// remark changes what is said of the database; flush makes it outlast a power
+// cut.
+func (l *lockFile) remark(m mark, flush bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m == l.mark && !flush {
+		return nil
+	}
+	l.mark = m
+	err := l.write()
+	if err == nil && flush {
+		err = l.file.Sync()
+	}
+	return err
+}
+
+// write is called with mu held.
+func (l *lockFile) write() error {
+	if l.file == nil {
+		return ErrClosed
+	}
+	content, err := json.Marshal(lockContent{Holder: l.holder, Database: l.mark})
 	if err != nil {
 		return fmt.Errorf("encode lock file: %w", err)
 	}
 	if len(content) > lockSize {
 		return fmt.Errorf("write lock file: address and token have %d bytes, %d fit", len(content), lockSize)
 	}
-	return l.fill(append(content, bytes.Repeat([]byte{' '}, lockSize-len(content))...))
-}
-
-func (l *lockFile) fill(content []byte) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.file == nil {
-		return ErrClosed
-	}
 	if err := l.file.Chmod(0o600); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return fmt.Errorf("protect lock file: %w", err)
 	}
+	content = append(content, bytes.Repeat([]byte{' '}, lockSize-len(content))...)
 	if _, err := l.file.WriteAt(content, 0); err != nil {
 		return fmt.Errorf("write lock file: %w", err)
 	}
 	return nil
 }
 
-// release wipes the token and unlocks. The file stays: removing it would race
-// with the next owner.
+// release forgets the holder with its token and unlocks. The file stays:
+// removing it would race with the next owner, and it keeps the mark.
 func (l *lockFile) release() error {
-	wipe := l.fill(bytes.Repeat([]byte{' '}, lockSize))
+	wipe := l.announce(Holder{})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.file == nil {

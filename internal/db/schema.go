@@ -1,11 +1,9 @@
 package db
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,9 +13,6 @@ import (
 
 // applicationID marks a database as dynotap's ("dyno", PRAGMA application_id).
 const applicationID = 0x64796e6f
-
-// magic begins every SQLite file (https://sqlite.org/fileformat2.html, 1.3).
-const magic = "SQLite format 3\x00"
 
 //go:embed migrations/*.sql
 var migrationFS embed.FS
@@ -46,18 +41,19 @@ func checkVersion(conn *Conn) (int, error) {
 		return 0, err
 	}
 	if version > newest {
-		return 0, fmt.Errorf("%w: it has schema %d, this program knows up to %d", ErrNewer, version, newest)
+		return 0, errNewer(version, newest)
 	}
 	return version, nil
 }
 
-// migrate brings the schema to this program's version, one transaction a step.
-func migrate(conn *Conn, version int) error {
-	newest, err := SchemaVersion()
-	if err != nil {
-		return err
-	}
-	for ; version < newest; version++ {
+func errNewer(version, newest int) error {
+	return fmt.Errorf("%w: it has schema %d, this program knows up to %d: use a newer dynotap, or another directory with --data", ErrNewer, version, newest)
+}
+
+// migrate brings the schema from one version to another, one transaction a
+// step.
+func migrate(conn *Conn, version, to int) error {
+	for ; version < to; version++ {
 		name := fmt.Sprintf("migrations/%04d.sql", version+1)
 		script, err := migrationFS.ReadFile(name)
 		if err != nil {
@@ -87,7 +83,7 @@ func checkOwner(conn *Conn, version int) error {
 		return nil
 	})
 	if err == nil && (owner != 0 || version != 0 || tables != 0) {
-		err = fmt.Errorf("%w: it is the database of another program", ErrCorrupt)
+		err = errForeign("it is the database of another program")
 	}
 	return err
 }
@@ -101,34 +97,18 @@ func pragma(conn *Conn, name string) (value int, err error) {
 }
 
 // createPrivate makes the file readable for its owner only, before SQLite
-// would create it for all, and refuses a file that is no database.
+// would create it for all.
 func createPrivate(path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	defer file.Close()
-	head := make([]byte, len(magic))
-	n, err := io.ReadFull(file, head)
-	switch {
-	case n == 0 && errors.Is(err, io.EOF):
-		return nil
-	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("read database: %w", err)
-	case !bytes.Equal(head[:n], []byte(magic)[:n]) || n < len(magic):
-		if _, err := os.Stat(path + "-journal"); err == nil {
-			return nil // the power went while it was created: SQLite undoes that
-		}
-		return fmt.Errorf("%w: it does not begin like a SQLite file (offset 0)", ErrCorrupt)
-	}
-	return nil
+	return file.Close()
 }
 
 // uriOf names the file for SQLite.
 func uriOf(path, vfs string) string {
 	uri := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()}
-	if vfs != "" {
-		uri.RawQuery = url.Values{"vfs": {vfs}}.Encode()
-	}
+	uri.RawQuery = url.Values{"vfs": {vfs}}.Encode()
 	return uri.String()
 }

@@ -29,7 +29,8 @@ type job struct {
 //
 // ctx bounds only the waiting to be taken; once taken, fn's outcome is told.
 // Errors: fn's own, ErrDiskFull (the writer goes on and recovers when there is
-// space), ErrCorrupt, ErrReadOnly, ErrClosed.
+// space), ErrMoved (likewise, when the files are back), ErrCorrupt, ErrReadOnly,
+// ErrClosed.
 func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	j := &job{run: fn, done: make(chan struct{})}
 	select {
@@ -54,7 +55,7 @@ func (d *DB) write(conn *Conn) {
 		case j := <-d.jobs:
 			group = append(group[:0], j)
 		case <-d.closing:
-			if err := conn.shut(); err != nil {
+			if err := d.leave(conn); err != nil {
 				d.logger.Error("close database", "path", d.path, "error", err)
 			}
 			return
@@ -62,7 +63,7 @@ func (d *DB) write(conn *Conn) {
 		runtime.Gosched() // those woken by the last commit join this one
 		group = d.gather(group)
 		for rest := group; len(rest) > 0; {
-			n := tx.commit(rest)
+			n := d.commit(tx, rest)
 			for _, j := range rest[:n] {
 				close(j.done)
 			}
@@ -84,9 +85,19 @@ func (d *DB) gather(group []*job) []*job {
 	return group
 }
 
+// leave closes the writer's connection, the last one: that merges the WAL and
+// removes it, so that it is not to be missed any more.
+func (d *DB) leave(conn *Conn) error {
+	err := d.watch.check()
+	if err == nil {
+		err = d.lock.remark(mark{Exists: true}, true)
+	}
+	return errors.Join(err, conn.shut())
+}
+
 // commit runs as many jobs as one transaction carries, at least one, and
 // leaves each one's outcome in it.
-func (t *Tx) commit(jobs []*job) (n int) {
+func (d *DB) commit(t *Tx, jobs []*job) (n int) {
 	if err := t.Exec(`BEGIN IMMEDIATE`); err != nil {
 		for _, j := range jobs {
 			j.err = err
@@ -112,19 +123,49 @@ func (t *Tx) commit(jobs []*job) (n int) {
 			return n
 		}
 	}
-	end := `COMMIT`
 	if kept == 0 {
-		end = `ROLLBACK`
+		t.end(`ROLLBACK`, jobs[:n])
+		return n
 	}
-	if err := t.Exec(end); err != nil {
-		t.fail(jobs[:n], err)
-		if !t.raw.GetAutocommit() {
-			if undo := t.Exec(`ROLLBACK`); undo != nil {
-				t.fail(jobs[:n], errors.Join(err, undo))
-			}
+	if d.watch.moved { // that is undone; what was under way when it happened may be there later
+		if err := d.watch.check(); err != nil {
+			t.fail(jobs[:n], err)
+			t.end(`ROLLBACK`, jobs[:n])
+			return n
+		}
+	}
+	if t.end(`COMMIT`, jobs[:n]) {
+		if err := d.watch.check(); err != nil {
+			t.fail(jobs[:n], err)
+		} else {
+			d.noteWAL()
 		}
 	}
 	return n
+}
+
+// end ends the transaction, and reports whether that succeeded.
+func (t *Tx) end(how string, jobs []*job) bool {
+	err := t.Exec(how)
+	if err == nil {
+		return true
+	}
+	t.fail(jobs, err)
+	if !t.raw.GetAutocommit() {
+		if undo := t.Exec(`ROLLBACK`); undo != nil {
+			t.fail(jobs, errors.Join(err, undo))
+		}
+	}
+	return false
+}
+
+// noteWAL lets the next start miss the WAL when it is not there, from the
+// first commit on.
+func (d *DB) noteWAL() {
+	m := mark{Exists: true, WAL: true, Fsync: d.fsync}
+	if err := d.lock.remark(m, false); err != nil {
+		d.logger.Warn("a missing WAL would not be noticed", "error", err)
+	}
 }
 
 // fail gives err to the jobs that have none of their own.
