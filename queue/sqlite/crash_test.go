@@ -1,24 +1,17 @@
 package sqlite_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"dynotap/internal/db"
 	"dynotap/internal/db/dbtest"
@@ -26,195 +19,6 @@ import (
 	"dynotap/queue/sqlite"
 	"dynotap/sample"
 )
-
-const childDir = "DYNOTAP_QUEUE_CHILD_DIR"
-
-// kills is how often the child is killed.
-const kills = 12
-
-// TestQ12Q13Kill kills a child at random moments. What it wrote to its pipe
-// before is what it may be held to.
-func TestQ12Q13Kill(t *testing.T) {
-	if dir := os.Getenv(childDir); dir != "" {
-		child(dir)
-		return
-	}
-	t.Parallel()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	accepted, settled := map[string]bool{}, map[string]bool{}
-	for range kills {
-		cmd := exec.Command(exe, "-test.run=^TestQ12Q13Kill$")
-		cmd.Env = append(os.Environ(), childDir+"="+dir)
-		cmd.Stderr = os.Stderr
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.AfterFunc(time.Duration(20+rand.IntN(200))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-		lines, err := io.ReadAll(out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait() // killed
-		note(t, lines, accepted, settled)
-		check(t, dir, accepted, settled)
-	}
-	if len(accepted) < kills || len(settled) == 0 {
-		t.Errorf("only %d accepted, %d settled", len(accepted), len(settled))
-	}
-	t.Logf("%d accepted, %d settled", len(accepted), len(settled))
-}
-
-func note(t *testing.T, lines []byte, accepted, settled map[string]bool) {
-	t.Helper()
-	for line := range strings.Lines(string(lines[:bytes.LastIndexByte(lines, '\n')+1])) {
-		verb, name, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch verb {
-		case "accepted":
-			accepted[name] = true
-		case "settled":
-			settled[name] = true
-		case "again":
-			if settled[name] {
-				t.Errorf("%s came again after it was settled", name)
-			}
-		}
-	}
-}
-
-// check looks at the queue as a restart finds it. An item whose settling was
-// under way may be there or not; nothing else may.
-func check(t *testing.T, dir string, accepted, settled map[string]bool) {
-	t.Helper()
-	d, err := db.Open(t.Context(), dir, db.Options{Fsync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	stored, effects := map[string]bool{}, map[string]int{}
-	var order []int64
-	err = d.Read(t.Context(), func(c *db.Conn) error {
-		for _, table := range []string{"queue", "dead_letters"} {
-			err := c.Query(`SELECT id, payload FROM `+table+` ORDER BY id`, func(s *sqlite3.Stmt) error {
-				stored[s.ColumnText(1)] = true
-				order = append(order, s.ColumnInt64(0))
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return c.Query(`SELECT key, value FROM meta WHERE key LIKE 'item %'`, func(s *sqlite3.Stmt) error {
-			effects[s.ColumnText(0)] = s.ColumnInt(1)
-			return nil
-		})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range accepted {
-		n := effects["item "+name]
-		switch {
-		case stored[name] == (n > 0):
-			t.Errorf("%s: in the queue %v, took effect %d times", name, stored[name], n)
-		case n > 1:
-			t.Errorf("%s took effect %d times", name, n)
-		case settled[name] && stored[name]:
-			t.Errorf("%s was settled and is there again", name)
-		case settled[name] && n == 0:
-			t.Errorf("%s was settled without its effect", name)
-		}
-	}
-	var found queue.State
-	if found, err = sqlite.New(d).Load(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	items := 0
-	for _, total := range found.Totals {
-		items += total.Items
-	}
-	if items != len(order) {
-		t.Errorf("totals say %d items, there are %d", items, len(order))
-	}
-}
-
-// child enqueues and settles until it is killed, and says so after the fact.
-func child(dir string) {
-	out := bufio.NewWriter(os.Stdout)
-	say := func(verb, name string) {
-		fmt.Fprintln(out, verb, name)
-		if err := out.Flush(); err != nil {
-			os.Exit(3)
-		}
-	}
-	fail := func(err error) {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(2)
-		}
-	}
-	ctx := context.Background()
-	d, err := db.Open(ctx, dir, db.Options{Fsync: true})
-	fail(err)
-	settings := queue.Defaults()
-	settings.DropOnFull, settings.MaxRetries, settings.BatchSize = false, 1, 5
-	settings.RetryInitial = time.Millisecond
-	q, err := queue.New(sqlite.New(d), settings, queue.Options{})
-	fail(err)
-	said := make(chan [2]string, 100)
-	go func() {
-		for {
-			items, err := q.Dequeue(ctx, 5)
-			fail(err)
-			results := make([]queue.Result, len(items))
-			for i := range items {
-				said <- [2]string{"again", string(items[i].Payload)}
-				results[i] = outcome(string(items[i].Payload))
-			}
-			fail(q.Settle(ctx, items, results))
-			for i := range items {
-				if results[i].Kind == queue.Done {
-					said <- [2]string{"settled", string(items[i].Payload)}
-				}
-			}
-		}
-	}()
-	go func() {
-		for i := 0; ; i++ {
-			name := fmt.Sprintf("%d-%d", os.Getpid(), i)
-			_, err := q.Enqueue(ctx, queue.Item{Source: "child", Priority: sample.Priority(i % 3), Samples: 1, Payload: []byte(name)})
-			fail(err)
-			said <- [2]string{"accepted", name}
-			if i%50 == 49 {
-				_, err := q.ReviveAll(ctx, queue.Filter{})
-				fail(err)
-			}
-		}
-	}()
-	for s := range said {
-		say(s[0], s[1])
-	}
-}
-
-// outcome lets most items take effect, some after a failure.
-func outcome(name string) queue.Result {
-	switch rand.IntN(6) {
-	case 0:
-		return queue.Result{Kind: queue.Retry, Err: errors.New("again")}
-	case 1:
-		return queue.Result{Kind: queue.Rejected, Reason: "no"}
-	}
-	return queue.Result{Effect: func(tx *db.Tx) error {
-		return tx.Exec(`INSERT INTO meta (key, value) VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1`, "item "+name)
-	}}
-}
 
 // lines passes on what is logged.
 type lines chan string
