@@ -10,7 +10,8 @@ import (
 // deadPage is how many dead letters are handled in one transaction.
 const deadPage = 256
 
-// DeadLetters lists those that match, in the order of their death.
+// DeadLetters lists those that match, in the order of their death, by ID where
+// that was the same.
 func (q *Queue) DeadLetters(ctx context.Context, filter Filter, offset, limit int) ([]DeadLetter, error) {
 	return q.driver.DeadLetters(ctx, filter, offset, limit)
 }
@@ -63,16 +64,16 @@ func (q *Queue) ForgetAll(ctx context.Context, filter Filter) (int, error) {
 	})
 }
 
-// eachPage takes the matching dead letters away, page by page. What dies
-// meanwhile is not among them.
+// eachPage takes the matching dead letters away, page by page. Nothing dies
+// meanwhile.
 func (q *Queue) eachPage(ctx context.Context, filter Filter, remove func(context.Context, []DeadLetter) error) (int, error) {
 	q.burials.Lock()
 	defer q.burials.Unlock()
-	if now := wall(q.now()); filter.DiedBy.IsZero() || filter.DiedBy.After(now) {
-		filter.DiedBy = now
-	}
 	removed := 0
 	for {
+		if ctx.Err() != nil {
+			return removed, fmt.Errorf("%d dead letters done: %w", removed, ctx.Err())
+		}
 		page, err := q.driver.DeadLetters(ctx, filter, 0, deadPage)
 		if err != nil || len(page) == 0 {
 			return removed, err

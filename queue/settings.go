@@ -19,8 +19,12 @@ type Settings struct {
 
 	PriorityEnabled bool // false: one class, first in first out
 
-	Workers      int // processors at the same time; > 0. More than one gives up the order
-	MaxRetries   int // retries after the first attempt
+	Workers    int // processors at the same time; > 0. More than one gives up the order
+	MaxRetries int // retries after the first attempt; attempts are kept over a restart
+
+	// The first and the longest delay before a retry. A delay ends with the
+	// program: after a restart the item is ready at once, for what made it
+	// fail may have ended too, and it has no more attempts for that.
 	RetryInitial time.Duration
 	RetryMax     time.Duration
 	RetryBase    float64 // factor from one delay to the next; >= 1

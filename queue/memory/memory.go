@@ -20,7 +20,7 @@ func New() *Driver { return new(Driver) }
 type Driver struct {
 	mu    sync.Mutex
 	items [sample.Priorities]shelf
-	dead  []queue.DeadLetter // in the order of their death
+	dead  []queue.DeadLetter // by Died, then by ID
 }
 
 var _ queue.Driver = (*Driver)(nil)
@@ -44,35 +44,69 @@ func (d *Driver) Fetch(_ context.Context, after, upTo queue.ID, limit, maxBytes 
 	return found, nil
 }
 
-// Apply implements queue.Driver. Nothing that a Queue asks for can fail.
+// Apply implements queue.Driver.
 func (d *Driver) Apply(_ context.Context, changes []queue.Change) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range changes {
+		switch c := &changes[i]; {
+		case c.Op > queue.Forget:
+			return fmt.Errorf("unknown change %d", c.Op)
+		case c.Op == queue.Revive && d.find(c.Item.ID) < 0:
+			return fmt.Errorf("%w: no dead letter %s", queue.ErrNotFound, c.Item.ID)
+		}
+	}
+	for i := range changes { // none can fail
 		c := &changes[i]
 		s := &d.items[c.Item.ID.Class()]
 		switch c.Op {
-		case queue.Put, queue.Update:
+		case queue.Put:
 			s.put(c.Item)
+		case queue.Update:
+			s.update(c.Item)
 		case queue.Remove:
 			s.remove(c.Item.ID)
 		case queue.Bury:
 			s.remove(c.Item.ID)
-			d.dead = append(d.dead, queue.DeadLetter{Item: *c.Item, Reason: c.Reason, Died: c.Died})
+			d.bury(queue.DeadLetter{Item: *c.Item, Reason: c.Reason, Died: c.Died})
 		case queue.Revive:
 			d.forget(c.Item.ID)
 			s.put(c.Item)
 		case queue.Forget:
 			d.forget(c.Item.ID)
-		default:
-			return fmt.Errorf("unknown change %d", c.Op)
 		}
 	}
 	return nil
 }
 
+// bury adds a dead letter that is none yet, at its place.
+func (d *Driver) bury(l queue.DeadLetter) {
+	if d.find(l.ID) >= 0 {
+		return
+	}
+	at := len(d.dead)
+	for at > 0 && later(&d.dead[at-1], &l) {
+		at--
+	}
+	d.dead = slices.Insert(d.dead, at, l)
+}
+
+// later tells whether a comes after b in the list of the dead letters.
+func later(a, b *queue.DeadLetter) bool {
+	if !a.Died.Equal(b.Died) {
+		return a.Died.After(b.Died)
+	}
+	return a.ID > b.ID
+}
+
+func (d *Driver) find(id queue.ID) int {
+	return slices.IndexFunc(d.dead, func(l queue.DeadLetter) bool { return l.ID == id })
+}
+
 func (d *Driver) forget(id queue.ID) {
-	d.dead = slices.DeleteFunc(d.dead, func(l queue.DeadLetter) bool { return l.ID == id })
+	if at := d.find(id); at >= 0 {
+		d.dead = slices.Delete(d.dead, at, at+1)
+	}
 }
 
 // DeadLetters implements queue.Driver.
@@ -125,6 +159,13 @@ func (s *shelf) put(item *queue.Item) {
 		s.rows = slices.Insert(s.rows, i, row{Item: *item})
 	}
 	s.gone = min(s.gone, i)
+}
+
+func (s *shelf) update(item *queue.Item) {
+	if i := s.search(item.ID); i < len(s.rows) && s.rows[i].ID == item.ID && !s.rows[i].gone {
+		r := &s.rows[i].Item
+		r.Attempts, r.FirstError, r.LastError = item.Attempts, item.FirstError, item.LastError
+	}
 }
 
 func (s *shelf) remove(id queue.ID) {

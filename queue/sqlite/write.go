@@ -140,11 +140,9 @@ func (w *writer) put(item *queue.Item) error {
 	if err != nil {
 		return err
 	}
-	var metadata []byte
-	if len(item.Metadata) > 0 {
-		if metadata, err = json.Marshal(item.Metadata); err != nil {
-			return fmt.Errorf("encode metadata: %w", err)
-		}
+	metadata, err := encode(item.Metadata)
+	if err != nil {
+		return err
 	}
 	bind := binder{stmt: stmt}
 	bind.int(int64(item.ID))
@@ -163,6 +161,18 @@ func (w *writer) put(item *queue.Item) error {
 	}
 	w.count(item, false, 1)
 	return nil
+}
+
+// encode gives JSON, or nothing for nothing.
+func encode(metadata map[string]string) ([]byte, error) {
+	if len(metadata) == 0 {
+		return nil, nil
+	}
+	text, err := json.Marshal(metadata)
+	if err != nil {
+		return nil, fmt.Errorf("encode metadata: %w", err)
+	}
+	return text, nil
 }
 
 // One statement puts bulk items at once; that is faster by a third for small
@@ -251,10 +261,28 @@ func (w *writer) bury(c *queue.Change) error {
 		return err
 	}
 	if w.tx.Changes() == 0 {
-		return fmt.Errorf("queue item %s is not there to become a dead letter", item.ID)
+		return w.buryGiven(c)
 	}
 	w.count(item, true, 1)
 	return w.remove(`DELETE FROM queue WHERE id = ?`, item, false)
+}
+
+// buryGiven writes a dead letter whose row somebody else took away, unless it
+// is there already.
+func (w *writer) buryGiven(c *queue.Change) error {
+	item := c.Item
+	metadata, err := encode(item.Metadata)
+	if err != nil {
+		return err
+	}
+	err = w.tx.Exec(`INSERT INTO dead_letters (`+columns+`, reason, died_us)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		int64(item.ID), item.Source, int(item.Priority), item.Samples, item.Attempts, item.Enqueued.UnixMicro(),
+		checksum(item.Payload, metadata), item.Payload, string(metadata), item.FirstError, item.LastError, c.Reason, c.Died.UnixMicro())
+	if err == nil && w.tx.Changes() > 0 {
+		w.count(item, true, 1)
+	}
+	return err
 }
 
 func (w *writer) revive(item *queue.Item) error {
