@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"dynotap/internal/db"
@@ -232,159 +231,40 @@ func testRetryFull(b *bench) {
 	}
 }
 
-func deadTexts(letters []queue.DeadLetter) []string {
-	out := make([]string, 0, len(letters))
-	for i := range letters {
-		out = append(out, string(letters[i].Payload))
-	}
-	return out
-}
-
-// withDead leaves the dead letters h1 h2 l1 l2 o1, in this order.
-func (b *bench) withDead(t *testing.T) *queue.Queue {
-	t.Helper()
-	q := b.open(t, settings())
-	put(t, q, sample.Low, "l1", "l2")
-	put(t, q, sample.High, "h1", "h2")
-	if _, err := q.Enqueue(ctxOf(t), queue.Item{Source: "other", Priority: sample.Bulk, Samples: 9, Payload: []byte("o1")}); err != nil {
-		t.Fatal(err)
-	}
-	for i, it := range lease(t, q, 5) {
-		settle(t, q, []queue.Item{it}, queue.Result{Kind: queue.Rejected, Reason: fmt.Sprint("reason ", i%2), Err: errTry})
-	}
-	if b.medium.Durable() {
-		q = b.reopen(t, settings())
-	}
-	return q
-}
-
-func testDeadList(b *bench) {
+// testPeek has items in memory, given back with and without their payload, and
+// on the medium only.
+func testPeek(b *bench) {
 	t := b.t
-	q := b.withDead(t)
-	high := sample.High
-	for _, c := range []struct {
-		filter        queue.Filter
-		offset, limit int
-		want          string
-	}{
-		{queue.Filter{}, 0, 10, "h1 h2 l1 l2 o1"},
-		{queue.Filter{}, 1, 2, "h2 l1"},
-		{queue.Filter{}, 9, 2, ""},
-		{queue.Filter{Source: "other"}, 0, 10, "o1"},
-		{queue.Filter{Priority: &high}, 1, 10, "h2"},
-		{queue.Filter{Reason: "reason 1"}, 0, 10, "h2 l2"},
-		{queue.Filter{DiedBy: time.Unix(1, 0)}, 0, 10, ""},
-	} {
-		letters, err := q.DeadLetters(ctxOf(t), c.filter, c.offset, c.limit)
-		if got := strings.Join(deadTexts(letters), " "); got != c.want || err != nil {
-			t.Errorf("%+v from %d: %q, %v, want %q", c.filter, c.offset, got, err, c.want)
-		}
-	}
-	letters, err := q.DeadLetters(ctxOf(t), queue.Filter{}, 1, 1)
-	if err != nil || len(letters) != 1 {
-		t.Fatal(letters, err)
-	}
-	got, err := q.DeadLetter(ctxOf(t), letters[0].ID)
-	if err != nil || string(got.Payload) != "h2" || got.Priority != sample.High || got.Attempts != 1 || got.LastError != errTry.Error() || got.Died.IsZero() {
-		t.Errorf("dead letter %+v, %v", got, err)
-	}
-}
-
-func testRevive(b *bench) {
-	t := b.t
-	q := b.withDead(t)
-	letters, err := q.DeadLetters(ctxOf(t), queue.Filter{}, 0, 10)
-	if err != nil || len(letters) != 5 {
-		t.Fatal(letters, err)
-	}
-	if err := q.Revive(ctxOf(t), letters[2].ID); err != nil {
-		t.Fatal(err)
-	}
-	if err := q.Revive(ctxOf(t), letters[2].ID); !errors.Is(err, queue.ErrNotFound) {
-		t.Errorf("revived twice: %v", err)
-	}
-	if err := q.Forget(ctxOf(t), letters[0].ID); err != nil {
-		t.Fatal(err)
-	}
-	if err := q.Forget(ctxOf(t), letters[0].ID); !errors.Is(err, queue.ErrNotFound) {
-		t.Errorf("forgotten twice: %v", err)
-	}
-	high := sample.High
-	if n, err := q.ReviveAll(ctxOf(t), queue.Filter{Priority: &high}); n != 1 || err != nil {
-		t.Errorf("revived %d, %v", n, err)
-	}
-	put(t, q, sample.Low, "l3")
-	items := lease(t, q, 3)
-	if got := texts(items); !slices.Equal(got, []string{"h2", "l1", "l3"}) || items[0].Attempts != 0 || items[0].Priority != sample.High {
-		t.Errorf("revived %q", got)
-	}
-	settle(t, q, items, queue.Result{})
-	if n, err := q.ForgetAll(ctxOf(t), queue.Filter{}); n != 2 || err != nil {
-		t.Errorf("cleared %d, %v", n, err)
-	}
-	if b.medium.Durable() {
-		q = b.reopen(t, settings())
-	}
-	letters, err = q.DeadLetters(ctxOf(t), queue.Filter{}, 0, 10)
-	if err != nil || len(letters) != 0 || q.Stats().DeadLetters != 0 {
-		t.Errorf("left %q, %v", deadTexts(letters), err)
-	}
-	expectEmpty(t, q)
-}
-
-// testReviveFull: a full queue leaves the dead letter as it is.
-func testReviveFull(b *bench) {
-	t := b.t
-	q := b.open(t, full(2, false, false))
-	put(t, q, sample.Normal, "a", "b")
-	settle(t, q, lease(t, q, 2), queue.Result{Kind: queue.Rejected, Reason: "r"})
-	put(t, q, sample.Normal, "c")
-	if n, err := q.ReviveAll(ctxOf(t), queue.Filter{}); n != 1 || !errors.Is(err, queue.ErrFull) {
-		t.Errorf("revived %d, %v", n, err)
-	}
-	if st := q.Stats(); st.DeadLetters != 1 || st.CurrentSize != 2 {
-		t.Errorf("stats %+v", st)
-	}
-	expect(t, q, "a", "c")
-}
-
-func testDeadBounded(b *bench) {
-	t := b.t
-	now := time.Unix(1700000000, 0)
-	b.now = func() time.Time { return now }
 	s := settings()
-	s.DeadLetterMax, s.DeadLetterAge = 3, time.Hour
+	s.MaxSize, s.MaxRetries = 20000, 5
 	q := b.open(t, s)
-	kill := func(names ...string) {
-		t.Helper()
-		put(t, q, sample.Normal, names...)
-		settle(t, q, lease(t, q, len(names)), queue.Result{Kind: queue.Rejected, Reason: "r"})
+	again := queue.Result{Kind: queue.Retry, Err: errTry}
+	var want []string
+	for i := range 60 { // more than is kept in memory, by size
+		want = append(want, fmt.Sprint("big ", i, strings.Repeat("x", 100_000)))
 	}
-	left := func(want ...string) {
-		t.Helper()
-		letters, err := q.DeadLetters(ctxOf(t), queue.Filter{}, 0, 10)
-		got := deadTexts(letters)
-		if err != nil || !slices.Equal(got, want) || q.Stats().DeadLetters != len(want) {
-			t.Errorf("left %q, %v, want %q", got, err, want)
+	put(t, q, sample.Low, want...)
+	settle(t, q, lease(t, q, 60), again)
+	normal := names("n", 5000) // more, by number
+	want = append(slices.Clone(normal[1:]), want...)
+	if _, err := q.EnqueueAll(ctxOf(t), itemsNamed(sample.Normal, normal)); err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, sample.High, "leased")
+	settle(t, q, lease(t, q, 100)[50:], again)
+	// Of the first 100, 50 are leased now: "leased" and 49 of normal.
+	want = want[48:]
+	before := q.Stats()
+	for _, limit := range []int{0, 1, 60, 4600, 4990, len(want), len(want) + 100} {
+		items, err := q.Peek(ctxOf(t), limit)
+		if got := texts(items); err != nil || !slices.Equal(got, want[:min(limit, len(want))]) {
+			t.Fatalf("peeked %d of %d, %v", len(got), limit, err)
 		}
 	}
-	kill("1", "2", "3")
-	left("1", "2", "3")
-	now = now.Add(time.Minute)
-	kill("4", "5")
-	left("3", "4", "5")
-	now = now.Add(time.Hour - time.Second)
-	kill("6")
-	left("4", "5", "6")
-	now = now.Add(8 * time.Minute)
-	kill("7")
-	left("6", "7")
-	if n := b.books.place(queue.Dropped); n != 5 {
-		t.Errorf("%d dropped", n)
+	if st := q.Stats(); st.CurrentSize != before.CurrentSize || st.Leased != before.Leased || st.Leased != 50 || st.TotalRetried != before.TotalRetried {
+		t.Errorf("stats %+v, before %+v", st, before)
 	}
-	if b.medium.Durable() {
-		now = now.Add(2 * time.Hour)
-		q = b.reopen(t, s)
-		left()
+	if got := texts(lease(t, q, len(want))); !slices.Equal(got, want) {
+		t.Error("came otherwise than they were shown")
 	}
 }

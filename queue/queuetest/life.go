@@ -59,6 +59,49 @@ func testStats(b *bench) {
 	}
 }
 
+// testLatency settles one item a second, each a second later after it came.
+func testLatency(b *bench) {
+	t := b.t
+	now := time.Unix(1700000000, 0)
+	b.now = func() time.Time { return now }
+	q := b.open(t, settings())
+	if st := q.Stats(); st.Rate != 0 || st.Latency != (queue.Durations{}) || st.OldestAge != 0 {
+		t.Errorf("at first %+v", st)
+	}
+	put(t, q, sample.Normal, names("n", 100)...)
+	for range 100 {
+		items := lease(t, q, 1)
+		now = now.Add(time.Second)
+		settle(t, q, items, queue.Result{})
+	}
+	st := q.Stats()
+	near := func(name string, got, want float64) {
+		t.Helper()
+		if got < want*0.9 || got > want*1.13 {
+			t.Errorf("%s %v, want about %v", name, got, want)
+		}
+	}
+	near("mean", st.Latency.Mean, 50.5)
+	near("p50", st.Latency.P50, 50)
+	near("p99", st.Latency.P99, 99)
+	near("processing", st.Processing.Mean, 1)
+	near("rate", st.Rate, 1)
+	if st.Latency.Count != 100 || st.Latency.Max != 100 || st.Processing.Max != 1 || st.OldestAge != 0 {
+		t.Errorf("latency %+v, processing %+v, age %v", st.Latency, st.Processing, st.OldestAge)
+	}
+	rate := st.Rate
+	for range 12 { // it decays, and does not stay
+		now = now.Add(time.Second)
+		if st = q.Stats(); st.Rate > rate {
+			t.Errorf("rate %v after %v", st.Rate, rate)
+		}
+		rate = st.Rate
+	}
+	if rate != 0 {
+		t.Errorf("rate %v of nothing", rate)
+	}
+}
+
 func testRestart(b *bench) {
 	t := b.t
 	if !b.medium.Durable() {

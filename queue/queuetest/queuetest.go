@@ -6,6 +6,8 @@ package queuetest
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -16,7 +18,8 @@ import (
 	"dynotap/sample"
 )
 
-// Medium is what a driver under test keeps its items on.
+// Medium is what a driver under test keeps its items on. Where the driver is no
+// queue.EffectSettler, the suite has a store of its own for effects.
 type Medium interface {
 	// Driver opens the medium. It is called again after Close, as after a
 	// restart of the program.
@@ -25,8 +28,6 @@ type Medium interface {
 	Close(tb testing.TB)
 	// Durable says whether items survive a Close.
 	Durable() bool
-	// Apply is Options.Apply where the driver cannot commit effects, or nil.
-	Apply() func(context.Context, []db.Effect) []error
 }
 
 // Run runs the suite; medium makes an empty one for each test.
@@ -43,6 +44,7 @@ func Run(t *testing.T, medium func(tb testing.TB) Medium) {
 		{"Q2_InvalidPriorityIsRefused", testInvalidPriority},
 		{"Q2_PayloadIsCopied", testCopied},
 		{"Q2_ItemKeepsEverything", testKeepsEverything},
+		{"Q2_WhatTheMediumRefusesIsNotAccepted", testNotAccepted},
 		{"Q3_EvictsLeastUrgentOldest", testEvicts},
 		{"Q3_DropsLeastUrgentNewcomer", testDropsNewcomer},
 		{"Q3_RefusesUnlessLessUrgent", testRefuses},
@@ -52,7 +54,10 @@ func Run(t *testing.T, medium func(tb testing.TB) Medium) {
 		{"Q4_DropsAreCounted", testDropsCounted},
 		{"Q5_LeaseEndsAndItemReturns", testLeaseEnds},
 		{"Q5_SettledIsGone", testSettledIsGone},
+		{"Q5_SettledAgainAfterAFailure", testSettleAgain},
+		{"Q5_FetchedAgainAfterAFailure", testFetchAgain},
 		{"Q6_DeadlinePeekClear", testDeadlinePeekClear},
+		{"Q6_PeekReadsOnWhereMemoryEnds", testPeek},
 		{"Q7_UrgentGoesAtOnce", testUrgent},
 		{"Q7_FullBatchOrFlushInterval", testFlush},
 		{"Q7_NoPauseWhileMoreThanABatchWaits", testNoPause},
@@ -65,8 +70,11 @@ func Run(t *testing.T, medium func(tb testing.TB) Medium) {
 		{"Q10_ListAndGet", testDeadList},
 		{"Q10_ReviveAndForget", testRevive},
 		{"Q10_ReviveIntoAFullQueue", testReviveFull},
+		{"Q10_FailedReviveChangesNothing", testFailedRevive},
+		{"Q10_OrderOfDeath", testDeadOrder},
 		{"Q10_DeadLettersAreBounded", testDeadBounded},
 		{"Q11_Stats", testStats},
+		{"Q11_LatencyAndRate", testLatency},
 		{"Q12_Restart", testRestart},
 		{"Q12_SequenceIsNeverReused", testSequence},
 		{"Q14_IdsAreOpaqueText", testIDs},
@@ -75,6 +83,11 @@ func Run(t *testing.T, medium func(tb testing.TB) Medium) {
 		{"Q16_ManyProducersAndConsumers", testMany},
 		{"D7_SumAlwaysHolds", testSum},
 		{"Model", testModel},
+		{"Driver_Fetch", testFetch},
+		{"Driver_FetchMeanwhile", testFetchMeanwhile},
+		{"Driver_ChangesThatComeTwice", testApplyTwice},
+		{"Driver_AllOrNone", testAllOrNone},
+		{"Driver_KeepsNoItem", testKeepsNoItem},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			t.Parallel()
@@ -90,6 +103,9 @@ type bench struct {
 	queue  *queue.Queue
 	books  books
 	now    func() time.Time
+	logger *slog.Logger
+	wrap   func(queue.Driver) queue.Driver // around the medium's
+	store  *db.DB                          // for effects, when there were some
 }
 
 // settings make no waiting and no dropping unless a test asks for it.
@@ -103,14 +119,57 @@ func settings() queue.Settings {
 
 func (b *bench) open(tb testing.TB, s queue.Settings) *queue.Queue {
 	tb.Helper()
+	return b.start(tb, b.medium.Driver(tb), s)
+}
+
+func (b *bench) start(tb testing.TB, d queue.Driver, s queue.Settings) *queue.Queue {
+	tb.Helper()
 	b.books.mu.Lock()
 	b.books.accounts = map[string]*account{}
 	b.books.mu.Unlock()
-	q, err := queue.New(b.medium.Driver(tb), s, queue.Options{Observer: b.books.observe, Apply: b.medium.Apply(), Now: b.now})
+	opts := queue.Options{Observer: b.books.observe, Now: b.now, Logger: b.logger}
+	if _, ok := d.(queue.EffectSettler); !ok {
+		opts.Apply = b.apply
+	}
+	if b.wrap != nil {
+		d = b.wrap(d)
+	}
+	q, err := queue.New(d, s, opts)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	b.queue = q
+	return q
+}
+
+// apply commits effects as a store would.
+func (b *bench) apply(ctx context.Context, effects []db.Effect) []error {
+	errs := make([]error, len(effects))
+	if b.store == nil {
+		store, err := db.Open(ctx, filepath.Join(b.t.TempDir(), "store"), db.Options{})
+		if err != nil {
+			return slices.Repeat([]error{err}, len(effects))
+		}
+		b.store = store
+		b.t.Cleanup(func() {
+			if err := store.Close(); err != nil {
+				b.t.Error(err)
+			}
+		})
+	}
+	for i, effect := range effects {
+		errs[i] = b.store.Write(ctx, effect)
+	}
+	return errs
+}
+
+// reopenEmpty is a restart where the medium outlives it, with nothing on it.
+func (b *bench) reopenEmpty(tb testing.TB, s queue.Settings) *queue.Queue {
+	tb.Helper()
+	q := b.reopen(tb, s)
+	if n := q.Len() + q.Stats().DeadLetters; n != 0 {
+		tb.Errorf("%d items are left", n)
+	}
 	return q
 }
 
@@ -170,9 +229,19 @@ func (b *books) place(p queue.Place) int {
 	return b.of(testSource).at[p]
 }
 
+// patience is how long a test waits for what must come.
+const patience = 30 * time.Second
+
+// ctxOf ends when patience does, or well before the test would be ended.
 func ctxOf(tb testing.TB) context.Context {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	limit := patience
+	if t, ok := tb.(*testing.T); ok {
+		if end, ok := t.Deadline(); ok {
+			limit = min(limit, time.Until(end)/4)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	tb.Cleanup(cancel)
 	return ctx
 }

@@ -18,9 +18,10 @@ import (
 // came when.
 func timed(t *testing.T, b *bench, s queue.Settings, answer func(item queue.Item) queue.Result, test func(q *queue.Queue, came func() string)) {
 	t.Helper()
+	driver, stop := outside(b.medium.Driver(t))
+	defer stop()
 	synctest.Test(t, func(t *testing.T) {
-		q := b.open(t, s)
-		defer b.medium.Close(t)
+		q := b.start(t, driver, s)
 		start := time.Now()
 		var mu sync.Mutex
 		var notes []string
@@ -157,9 +158,10 @@ func testStop(b *bench) {
 	s := settings()
 	s.BatchSize = 2
 	want := names("n", 5)
+	driver, end := outside(b.medium.Driver(t))
+	defer end()
 	synctest.Test(t, func(t *testing.T) {
-		q := b.open(t, s)
-		defer b.medium.Close(t)
+		q := b.start(t, driver, s)
 		if _, err := q.EnqueueAll(context.Background(), itemsNamed(sample.Normal, want)); err != nil {
 			t.Fatal(err)
 		}

@@ -44,9 +44,6 @@ func (m *medium) Close(tb testing.TB) {
 
 func (*medium) Durable() bool { return true }
 
-// Apply is not needed: the driver commits effects itself.
-func (*medium) Apply() func(context.Context, []db.Effect) []error { return nil }
-
 func newMedium(tb testing.TB, opts db.Options) *medium {
 	tb.Helper()
 	m := &medium{dir: tb.TempDir(), opts: opts}
