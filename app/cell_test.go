@@ -199,8 +199,13 @@ func (in *instance) export() []exported {
 	if len(sessions) != 1 {
 		in.t.Fatalf("%d sessions", len(sessions))
 	}
-	file := filepath.Join(in.t.TempDir(), "session.jsonl")
-	in.dynotap("runs", "export", sessions[0].ID, "--format", "jsonl", "-o", file)
+	return in.exportRun(sessions[0].ID)
+}
+
+func (in *instance) exportRun(id string) []exported {
+	in.t.Helper()
+	file := filepath.Join(in.t.TempDir(), "run.jsonl")
+	in.dynotap("runs", "export", id, "--format", "jsonl", "-o", file)
 	f, err := os.Open(file)
 	if err != nil {
 		in.t.Fatal(err)

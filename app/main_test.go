@@ -22,6 +22,12 @@ func TestMain(m *testing.M) {
 				Version: "test", Sources: Sources(), Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
 			}))
 		},
+		countingProgram: func() {
+			os.Exit(Main(os.Args[1:], Program{
+				Version: "test", Sources: []SourceSpec{{Name: "counting", Build: buildCounter}},
+				Stdout: os.Stderr, Stderr: os.Stderr, Environ: os.Environ(),
+			}))
+		},
 	})
 }
 
