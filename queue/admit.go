@@ -190,7 +190,7 @@ func (q *Queue) wait(now time.Time, batching bool) (d time.Duration, ok bool) {
 		}
 		ready += n
 	}
-	if ready > 0 && (!batching || ready >= q.settings.BatchSize) {
+	if ready > 0 && (!batching || ready >= q.settings.BatchSize || q.size >= q.settings.MaxSize) {
 		return 0, true
 	}
 	if ready > 0 {

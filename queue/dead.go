@@ -125,6 +125,7 @@ func (q *Queue) revive(ctx context.Context, letters []DeadLetter) error {
 		q.dead--
 		q.stats.held[e.item.ID.Class()]++
 		q.tell(Event{Source: e.item.Source, Items: 1, Samples: e.item.Samples, From: Dead, To: Queued})
+		e.item.Payload, e.absent = nil, true // fetched, and checked, when its turn comes
 		q.giveBack(e)
 	}
 	q.stats.high = max(q.stats.high, q.stats.size())

@@ -82,7 +82,7 @@ func (q *Queue) adopt(state State) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.sequence = state.Sequence
-	q.stats.start(q.now())
+	q.stats.start(q.now(), state.Sequence)
 	for _, t := range state.Totals {
 		event := Event{Source: t.Source, Items: t.Items, Samples: t.Samples, To: Queued}
 		if t.Dead {

@@ -76,14 +76,15 @@ type counters struct {
 	trimmed time.Time // when dead letters were last looked at for their age
 
 	began      time.Time
+	before     uint64                // the last sequence number of earlier starts
 	perSecond  [rateWindow + 1]int64 // ring by second since began
 	second     int64                 // the newest of the ring
 	latency    histogram
 	processing histogram
 }
 
-func (s *counters) start(now time.Time) {
-	s.began = now
+func (s *counters) start(now time.Time, sequence uint64) {
+	s.began, s.before = now, sequence
 	s.drops = map[[2]string]*Drop{}
 }
 
@@ -110,12 +111,24 @@ func (s *counters) done(e *entry, now time.Time) {
 	s.processed++
 	s.turn(now)
 	s.perSecond[s.second%int64(len(s.perSecond))]++
-	if e.arrived.IsZero() { // only its wall clock is known
-		s.latency.add(now, wall(now).Sub(e.item.Enqueued))
-	} else {
-		s.latency.add(now, now.Sub(e.arrived))
+	if e.item.ID.Sequence() > s.before { // how long the program did not run is no latency
+		s.latency.add(now, s.age(e, now))
 	}
 	s.processing.add(now, now.Sub(e.taken))
+}
+
+// age is how long an item has been in the queue. Where only its wall clock is
+// known, which may have been set since, it is not longer than the program has
+// run if the item came in that time.
+func (s *counters) age(e *entry, now time.Time) time.Duration {
+	switch age := wall(now).Sub(e.item.Enqueued); {
+	case !e.arrived.IsZero():
+		return now.Sub(e.arrived)
+	case e.item.ID.Sequence() > s.before:
+		return max(0, min(age, now.Sub(s.began)))
+	default:
+		return max(0, age)
+	}
 }
 
 // turn moves the ring to the present second.
@@ -245,18 +258,16 @@ func (q *Queue) Stats() Stats {
 	if offered := s.enqueued + s.dropped; offered > 0 {
 		out.DropRate = 100 * float64(s.dropped) / float64(offered)
 	}
-	if oldest := q.oldestTime(); !oldest.IsZero() {
-		out.OldestAge = max(0, now.Sub(oldest).Seconds())
-	}
+	out.OldestAge = q.oldestAge(now).Seconds()
 	return out
 }
 
-// oldestTime is when the oldest item came. Within a class the first is the
+// oldestAge is the age of the oldest item. Within a class the first is the
 // oldest, and it is in memory.
-func (q *Queue) oldestTime() (oldest time.Time) {
+func (q *Queue) oldestAge(now time.Time) (oldest time.Duration) {
 	look := func(e *entry) {
-		if e != nil && (oldest.IsZero() || e.item.Enqueued.Before(oldest)) {
-			oldest = e.item.Enqueued
+		if e != nil {
+			oldest = max(oldest, q.stats.age(e, now))
 		}
 	}
 	for i := range q.classes {

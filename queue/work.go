@@ -1,12 +1,16 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
+
+	"dynotap/internal/db"
 )
 
 const (
@@ -71,12 +75,40 @@ func (q *Queue) work(soft, hard context.Context, process Processor) {
 		case len(entries) == 0:
 			continue
 		}
-		pause = firstPause
 		items = itemsOf(items, entries)
-		q.settleAll(hard, entries, q.call(hard, process, items))
+		judged, results, fault := q.setAside(hard, entries, q.call(hard, process, items))
+		q.settleAll(hard, judged, results)
 		clear(items)
 		clear(entries)
+		if fault == nil {
+			pause = firstPause
+			continue
+		}
+		q.logger.Error("process queue items", "items", len(items)-len(judged), "error", fault)
+		sleep(soft, pause)
+		pause = min(2*pause, longPause)
 	}
+}
+
+// setAside gives back the items that failed through the fault of the disk, or
+// because ctx ended, as if they had not been leased: it costs them no attempt.
+// It gives the others with their results, and that fault.
+func (q *Queue) setAside(ctx context.Context, entries []*entry, results []Result) (judged []*entry, kept []Result, fault error) {
+	blameless := func(r *Result) bool { return r.Kind == Retry && (ctx.Err() != nil || db.Environmental(r.Err)) }
+	if !slices.ContainsFunc(results, func(r Result) bool { return blameless(&r) }) {
+		return entries, results, nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, e := range entries {
+		if blameless(&results[i]) {
+			fault = cmp.Or(results[i].Err, ctx.Err())
+			q.putBack([]*entry{e})
+			continue
+		}
+		judged, kept = append(judged, e), append(kept, results[i])
+	}
+	return judged, kept, fault
 }
 
 // settleAll repeats until the results are durable; when ctx ends before, the
@@ -177,7 +209,7 @@ func (q *Queue) Drain(ctx context.Context, process Processor, limit int) (DrainR
 		if limit >= 0 {
 			limit += batch - len(entries)
 		}
-		results := q.call(ctx, process, itemsOf(make([]Item, 0, len(entries)), entries))
+		entries, results, fault := q.setAside(ctx, entries, q.call(ctx, process, itemsOf(make([]Item, 0, len(entries)), entries)))
 		done := 0
 		for i := range results {
 			if results[i].Kind == Done {
@@ -193,6 +225,10 @@ func (q *Queue) Drain(ctx context.Context, process Processor, limit int) (DrainR
 		}
 		report.Done += done
 		report.Failed += len(entries) - done
+		if fault != nil {
+			errs = append(errs, fault)
+			break
+		}
 	}
 	report.Left = q.Len()
 	if err := errors.Join(errs...); err != nil {

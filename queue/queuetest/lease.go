@@ -183,6 +183,58 @@ func testEffects(b *bench) {
 	expectEmpty(t, q)
 }
 
+// testProcessorDisk has a processor meet a disk that cannot be read: the item
+// concerned waits without losing an attempt, the others go on.
+func testProcessorDisk(b *bench) {
+	t := b.t
+	q := b.open(t, settings())
+	put(t, q, sample.Normal, "a", "b")
+	broken := fmt.Errorf("read channel set: %w", db.ErrIO)
+	process := func(_ context.Context, items []queue.Item) []queue.Result {
+		results := make([]queue.Result, len(items))
+		for i := range items {
+			if broken != nil && string(items[i].Payload) == "a" {
+				results[i] = queue.Result{Kind: queue.Retry, Err: broken}
+			}
+		}
+		return results
+	}
+	for range 2 * queue.Defaults().MaxRetries {
+		if _, err := q.Drain(ctxOf(t), process, -1); !errors.Is(err, db.ErrIO) {
+			t.Errorf("drained with %v", err)
+		}
+	}
+	if st := q.Stats(); st.CurrentSize != 1 || st.Leased != 0 || st.TotalRetried != 0 || st.TotalFailed != 0 || st.TotalProcessed != 1 {
+		t.Errorf("stats %+v", st)
+	}
+	if items := lease(t, q, 1); string(items[0].Payload) != "a" || items[0].Attempts != 0 {
+		t.Errorf("leased %+v", items)
+	} else {
+		settle(t, q, items, queue.Result{})
+	}
+	put(t, q, sample.Normal, "a") // and in the background
+	calls := make(chan bool, 100)
+	slow := func(ctx context.Context, items []queue.Item) []queue.Result {
+		calls <- true
+		return process(ctx, items)
+	}
+	if err := q.Start(ctxOf(t), slow); err != nil {
+		t.Fatal(err)
+	}
+	<-calls
+	<-calls // tried again by itself
+	if err := q.Stop(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	broken = nil
+	if items := lease(t, q, 1); items[0].Attempts != 0 {
+		t.Errorf("leased %+v", items)
+	} else {
+		settle(t, q, items, queue.Result{})
+	}
+	expectEmpty(t, q)
+}
+
 func testEffectDisk(b *bench) {
 	t := b.t
 	q := b.open(t, settings())

@@ -81,6 +81,20 @@ func testUrgent(b *bench) {
 	})
 }
 
+// testFullGoes fills a queue that is smaller than a batch: nobody waits for a
+// batch that cannot come.
+func testFullGoes(b *bench) {
+	t := b.t
+	s := settings()
+	s.FlushInterval, s.BatchSize, s.MaxSize = 5*time.Second, 10, 2
+	timed(t, b, s, done, func(q *queue.Queue, came func() string) {
+		enqueue(t, q, sample.Normal, "n1", "n2", "n3")
+		if got := came(); got != "0s:n1,n2" && got != "0s:n1 0s:n2" {
+			t.Errorf("came %q", got)
+		}
+	})
+}
+
 func testFlush(b *bench) {
 	t := b.t
 	s := settings()

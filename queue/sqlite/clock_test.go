@@ -283,3 +283,66 @@ func TestQ13ClockSetForwardEvictsVisibly(t *testing.T) {
 		d.close()
 	})
 }
+
+// TestQ10ReviveAllAfterTheClockWasSetBack: what died "in the future" is
+// revived too.
+func TestQ10ReviveAllAfterTheClockWasSetBack(t *testing.T) {
+	dir := t.TempDir()
+	clock := newClock()
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{t: t, dir: dir, clock: clock.enter()}
+		d.open(queue.Defaults())
+		d.put("a", "b")
+		d.settle(d.take("a b"), queue.Rejected)
+		d.clock.set(-3600)
+		if n, err := d.queue.ReviveAll(t.Context(), queue.Filter{}); err != nil || n != 2 {
+			t.Errorf("revived %d of 2, %v", n, err)
+		}
+		d.close()
+	})
+}
+
+// TestQ11LatencyLeavesOutWhatWasFoundAtStart: how long the program did not run
+// is no latency, least of all after the clock was set.
+func TestQ11LatencyLeavesOutWhatWasFoundAtStart(t *testing.T) {
+	dir := t.TempDir()
+	clock := newClock()
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{t: t, dir: dir, clock: clock.enter()}
+		d.open(queue.Defaults())
+		names := make([]string, 12)
+		want := ""
+		for i := range names {
+			names[i] = string(rune('a' + i))
+			want += names[i] + " "
+		}
+		d.put(names...)
+		d.close()
+		d.clock.set(30 * year)
+		d.open(queue.Defaults())
+		d.settle(d.take(want[:len(want)-1]), queue.Done)
+		if st := d.queue.Stats(); st.Latency.Count != 0 || st.TotalProcessed != 12 {
+			t.Errorf("stats %+v", st)
+		}
+		d.close()
+	})
+}
+
+// TestQ11OldestAgeKnowsNoWallClock: the age of an item of this run is measured.
+func TestQ11OldestAgeKnowsNoWallClock(t *testing.T) {
+	dir := t.TempDir()
+	clock := newClock()
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{t: t, dir: dir, clock: clock.enter()}
+		d.open(queue.Defaults())
+		d.put("a")
+		time.Sleep(time.Second)
+		for _, ahead := range []int64{0, year, -year} {
+			d.clock.set(ahead)
+			if st := d.queue.Stats(); st.OldestAge < 0.99 || st.OldestAge > 1.01 {
+				t.Errorf("set by %d s: oldest age %v", ahead, st.OldestAge)
+			}
+		}
+		d.close()
+	})
+}

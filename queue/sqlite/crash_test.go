@@ -156,6 +156,18 @@ func TestQ13DamagedRowIsSetAside(t *testing.T) {
 	if err != nil || len(letters) != 1 || !slices.Equal(letters[0].Payload, []byte{0xff}) || !strings.Contains(letters[0].LastError, letters[0].ID.String()) {
 		t.Errorf("dead letters %+v, %v", letters, err)
 	}
+	if err := q.Revive(t.Context(), letters[0].ID); err != nil { // it does not come back sound
+		t.Fatal(err)
+	}
+	if report, err := q.Drain(t.Context(), func(_ context.Context, items []queue.Item) []queue.Result {
+		t.Errorf("processed %q", items[0].Payload)
+		return make([]queue.Result, len(items))
+	}, -1); err != nil || report.Done != 0 {
+		t.Errorf("drained %+v, %v", report, err)
+	}
+	if _, err := q.DeadLetter(t.Context(), letters[0].ID); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestQ12SecondProcessIsRefused(t *testing.T) {

@@ -65,6 +65,7 @@ func onSmallDisk(t *testing.T, dir string) {
 	}
 	disk := &disk{t: t, dir: dir}
 	t.Run("fills up under load", func(t *testing.T) { testFillsUp(t, disk) })
+	t.Run("read-only", func(t *testing.T) { testReadOnly(t, disk) })
 	for _, free := range []int{0, 16 << 10, 1 << 20} {
 		t.Run(fmt.Sprintf("start with %d KiB", free>>10), func(t *testing.T) { testStartsFull(t, disk, free) })
 	}
