@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -91,26 +90,35 @@ func capture(ctx context.Context, settings jetdrive.ConnSettings, out io.Writer,
 	if err != nil {
 		return jetdrive.ConnCounters{}, err
 	}
-	buffer := bufio.NewWriterSize(out, 1<<16)
-	w, err := pcap.NewWriter(buffer, application, "JETDRIVE "+settings.Group.String())
 	to := netip.AddrPortFrom(settings.Group, settings.Port)
-	flushed := time.Now()
-	for err == nil && ctx.Err() == nil {
-		received := conn.Receive(ctx, func(p jetdrive.Packet) {
-			err = errors.Join(err, w.Write(pcap.Datagram{At: p.Arrived, From: p.From, To: to, Data: p.Data}))
-		})
-		if received != nil && ctx.Err() == nil {
-			err = errors.Join(err, received)
-		}
-		if err == nil && time.Since(flushed) >= flushEvery {
-			err, flushed = errors.Join(w.Flush(), buffer.Flush()), time.Now()
+	w, err := pcap.NewWriter(out, application, "JETDRIVE "+to.String())
+	if err != nil {
+		return jetdrive.ConnCounters{}, errors.Join(err, conn.Close())
+	}
+	var failed error
+	write := func(p jetdrive.Packet) {
+		if failed == nil {
+			failed = w.Write(pcap.Datagram{At: p.Arrived, From: p.From, To: to, Data: p.Data})
 		}
 	}
-	counts := conn.Counters()
+	for failed == nil && ctx.Err() == nil {
+		failed = errors.Join(receiveFor(ctx, conn, flushEvery, write), failed, w.Flush())
+	}
 	closed := conn.Close()
-	conn.Drain(func(jetdrive.Packet) { counts.Datagrams-- }) // came after the end
-	if w != nil {
-		err = errors.Join(err, w.Flush(), buffer.Flush())
+	conn.Drain(write)
+	return conn.Counters(), errors.Join(failed, w.Flush(), closed)
+}
+
+// receiveFor takes packets for so long, or until ctx ends.
+func receiveFor(ctx context.Context, conn *jetdrive.Conn, span time.Duration, each func(jetdrive.Packet)) error {
+	limited, cancel := context.WithTimeout(ctx, span)
+	defer cancel()
+	for {
+		switch err := conn.Receive(limited, each); {
+		case limited.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
 	}
-	return counts, errors.Join(err, closed)
 }
