@@ -73,7 +73,7 @@ func createFile(path string, force bool) (*os.File, error) {
 	if force {
 		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	}
-	file, err := os.OpenFile(path, flags, 0o644)
+	file, err := os.OpenFile(path, flags, 0o600)
 	if errors.Is(err, os.ErrExist) {
 		return nil, usageError{fmt.Errorf("%s exists: choose another name, or --force to overwrite it", path)}
 	}

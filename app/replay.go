@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,11 +79,19 @@ func (r *replay) run(ctx context.Context, settings jetdrive.ConnSettings, in *pc
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	go func() { // what others say is not wanted, and must not fill the ring
-		for conn.Receive(ctx, func(jetdrive.Packet) {}) == nil { //nolint:revive // empty on purpose
+	var deaf sync.WaitGroup
+	deaf.Go(func() { // what others say is not wanted, and must not fill the ring
+		for err := error(nil); err == nil; {
+			err = conn.Receive(ctx, func(jetdrive.Packet) {})
 		}
-	}()
+	})
+	err = r.play(ctx, conn, settings.Port, in)
+	err = errors.Join(err, conn.Close())
+	deaf.Wait()
+	return err
+}
+
+func (r *replay) play(ctx context.Context, conn *jetdrive.Conn, port uint16, in *pcap.Reader) error {
 	var first, began time.Time
 	for ctx.Err() == nil {
 		d, err := in.Next()
@@ -93,7 +102,7 @@ func (r *replay) run(ctx context.Context, settings jetdrive.ConnSettings, in *pc
 		if err != nil {
 			return err
 		}
-		if d.To.Port() != settings.Port {
+		if d.To.Port() != port {
 			r.other++
 			continue
 		}

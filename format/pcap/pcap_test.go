@@ -129,22 +129,22 @@ func TestLinkTypes(t *testing.T) {
 }
 
 // files holds packets in each of the formats.
-func files(t testing.TB, link layers.LinkType, at time.Time, packets ...[]byte) map[string][]byte {
-	t.Helper()
+func files(tb testing.TB, link layers.LinkType, at time.Time, packets ...[]byte) map[string][]byte {
+	tb.Helper()
 	micro, nano, ng := new(bytes.Buffer), new(bytes.Buffer), new(bytes.Buffer)
 	us, ns := pcapgo.NewWriter(micro), pcapgo.NewWriterNanos(nano)
 	w, err := pcapgo.NewNgWriter(ng, link)
 	if err = errors.Join(err, us.WriteFileHeader(1<<16, link), ns.WriteFileHeader(1<<16, link)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, p := range packets {
 		info := gopacket.CaptureInfo{Timestamp: at, CaptureLength: len(p), Length: len(p)}
 		if err := errors.Join(us.WritePacket(info, p), ns.WritePacket(info, p), w.WritePacket(info, p)); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := w.Flush(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return map[string][]byte{"pcap µs": micro.Bytes(), "pcap ns": nano.Bytes(), "pcapng": ng.Bytes()}
 }
