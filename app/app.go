@@ -38,6 +38,13 @@ type usageError struct{ err error }
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
 
+// rejectedError marks that the work was done except for input that could not
+// be used: exit code 3.
+type rejectedError struct{ err error }
+
+func (e rejectedError) Error() string { return e.err.Error() }
+func (e rejectedError) Unwrap() error { return e.err }
+
 // Main runs the program with the given arguments (without its name) and gives
 // the exit code. Interrupt and terminate end the running command in order; a
 // second one ends the program at once.
@@ -61,8 +68,12 @@ func execute(ctx context.Context, args []string, p Program) int {
 	}
 	fmt.Fprintf(p.Stderr, "dynotap: %v\n", err)
 	var usage usageError
-	if errors.As(err, &usage) {
+	var rejected rejectedError
+	switch {
+	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &rejected):
+		return exitRejected
 	}
 	return exitFailed
 }
@@ -85,8 +96,8 @@ hardware, and look at http://127.0.0.1:8686/.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		newRun(p), newStatus(p), newRuns(p), newDiscover(p), newSimulate(p), newConfig(p), newBench(p), newVersion(p),
-		newQueue(p), newDeadLetters(p),
+		newRun(p), newStatus(p), newRuns(p), newQueue(p), newDeadLetters(p), newDiscover(p), newCapture(p), newReplay(p), newDecode(p),
+		newSimulate(p), newConfig(p), newBench(p), newVersion(p),
 	)
 	return root
 }

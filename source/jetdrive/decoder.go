@@ -40,3 +40,18 @@ func (d *Decoder) Recycle(b *sample.Batch) {
 	defer d.receiver.mu.Unlock()
 	d.receiver.recycle(b)
 }
+
+// Providers gives every provider heard, as it was at a session time, in the
+// order of appearance.
+func (d *Decoder) Providers(nowUS int64) []ProviderStatus {
+	d.receiver.mu.Lock()
+	defer d.receiver.mu.Unlock()
+	return d.receiver.providers(nowUS)
+}
+
+// Counters counts what came of all datagrams.
+func (d *Decoder) Counters() Counters {
+	d.receiver.mu.Lock()
+	defer d.receiver.mu.Unlock()
+	return d.receiver.total
+}
