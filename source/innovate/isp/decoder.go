@@ -16,6 +16,20 @@ type Counters struct {
 	Truncated uint64 `json:"truncated"`
 }
 
+// Add adds the counts of another stream.
+func (c *Counters) Add(o Counters) {
+	c.Bytes += o.Bytes
+	c.Packets += o.Packets
+	c.Resyncs += o.Resyncs
+	c.BytesSkipped += o.BytesSkipped
+	c.Truncated += o.Truncated
+	c.Malformed.Header += o.Malformed.Header
+	c.Malformed.Short += o.Malformed.Short
+	c.Malformed.Word += o.Malformed.Word
+	c.Malformed.Cut += o.Malformed.Cut
+	c.Malformed.Empty += o.Malformed.Empty
+}
+
 // Malformed counts broken packets by what is wrong with them.
 type Malformed struct {
 	Header uint64 `json:"header"` // a header's first byte alone
