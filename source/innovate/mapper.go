@@ -133,10 +133,9 @@ func (m *mapper) samples(to []sample.Sample, p *isp.Packet) []sample.Sample {
 		put(sensorID(n, statusChannel), float64(s.Function))
 		switch s.Function {
 		case isp.Lambda:
-			lambda, _ := s.Lambda()
-			afr, corrected := m.settings.Sensors[n].corrected(lambda, s.Stoichiometric())
-			put(sensorID(n, lambdaChannel), corrected)
-			if afr != 0 { // a device without a ratio of its own
+			afr, lambda := m.settings.Sensors[n].reading(s)
+			put(sensorID(n, lambdaChannel), lambda)
+			if afr != 0 {
 				put(sensorID(n, afrChannel), afr)
 			}
 		case isp.O2:

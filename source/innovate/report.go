@@ -133,6 +133,6 @@ func (r *reporter) packet(p *isp.Packet) {
 			r.report.Aux = append(r.report.Aux, AuxReport{Index: i + 1, Span: *(*Span)(nil).include(a.Volts())})
 			continue
 		}
-		r.report.Aux[i].Span.include(a.Volts())
+		r.report.Aux[i].include(a.Volts())
 	}
 }

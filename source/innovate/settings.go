@@ -8,6 +8,7 @@ import (
 
 	"dynotap/channel"
 	"dynotap/sample"
+	"dynotap/source/innovate/isp"
 )
 
 // Device is a kind of device as the configuration names it.
@@ -172,12 +173,16 @@ func (s *Settings) reads(n int) bool {
 	return len(s.Read) == 0
 }
 
-// corrected applies what the user says of a sensor to what it says itself.
-func (s Sensor) corrected(lambda, stoichiometric float64) (afr, corrected float64) {
+// reading is what a sensor that gives lambda reads, with what the user says of
+// it. AFR is 0 where neither knows a stoichiometric ratio.
+func (s Sensor) reading(of *isp.Sensor) (afr, lambda float64) {
+	lambda, _ = of.Lambda()
+	afr, _ = of.AFR()
+	stoichiometric := of.Stoichiometric()
 	if s.Stoichiometric > 0 {
 		stoichiometric = s.Stoichiometric
+		afr = lambda * stoichiometric
 	}
-	afr = lambda * stoichiometric
 	if s.Multiplier == 0 && s.Offset == 0 || stoichiometric == 0 {
 		return afr, lambda
 	}

@@ -110,9 +110,8 @@ func (w *watched) status(n int, settings *Settings) SensorStatus {
 	value, percent := int(s.Value), float64(s.Value)/10
 	switch s.Function {
 	case isp.Lambda:
-		lambda, _ := s.Lambda()
-		afr, corrected := own.corrected(lambda, s.Stoichiometric())
-		out.AFR, out.Lambda = &afr, &corrected
+		afr, lambda := own.reading(s)
+		out.AFR, out.Lambda = &afr, &lambda
 	case isp.O2:
 		out.O2 = &percent
 	case isp.WarmingUp:
@@ -129,9 +128,8 @@ func (w *watched) status(n int, settings *Settings) SensorStatus {
 }
 
 func (w *watched) freeAir(n int, settings *Settings) bool {
-	lambda, ok := w.sensor.Lambda()
-	afr, _ := settings.Sensors[n].corrected(lambda, w.sensor.Stoichiometric())
-	return ok && afr > settings.FreeAirAFR
+	afr, _ := settings.Sensors[n].reading(&w.sensor)
+	return w.sensor.Function == isp.Lambda && afr > settings.FreeAirAFR
 }
 
 // hint says what is to be done about a sensor; "" is nothing.

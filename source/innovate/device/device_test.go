@@ -173,22 +173,26 @@ func TestFaults(t *testing.T) {
 		check  func(t *testing.T, r *recorder, c Counts, d isp.Counters)
 	}{
 		"lost bytes": {"lose=0.01,seed=3", func(t *testing.T, _ *recorder, c Counts, d isp.Counters) {
+			t.Helper()
 			if c.Damaged < 500 || c.Damaged > 900 || d.Packets < c.Packets || d.Packets > c.Packets+20 {
 				t.Errorf("%+v, %+v", c, d)
 			}
 		}},
 		"bytes inserted and changed": {"insert=0.01,flip=0.01,seed=3", func(t *testing.T, _ *recorder, c Counts, d isp.Counters) {
+			t.Helper()
 			if c.Damaged < 1000 || d.Packets < c.Packets {
 				t.Errorf("%+v, %+v", c, d)
 			}
 		}},
 		"flow control": {"xonxoff", func(t *testing.T, r *recorder, c Counts, d isp.Counters) {
+			t.Helper()
 			all := slices.Concat(r.pieces...)
 			if c.Packets != 0 || d.Packets != 0 || bytes.ContainsAny(all, "\x11\x13") {
 				t.Errorf("%+v, %+v", c, d)
 			}
 		}},
 		"latency": {"latency=16ms", func(t *testing.T, r *recorder, _ Counts, _ isp.Counters) {
+			t.Helper()
 			for i, at := range r.at {
 				if d := at.Sub(r.at[0]); d%(16*time.Millisecond) != 0 || d < time.Duration(i)*Period {
 					t.Fatalf("packet %d after %v", i, d)
@@ -196,6 +200,7 @@ func TestFaults(t *testing.T) {
 			}
 		}},
 		"silence": {"silence=30s/5s", func(t *testing.T, r *recorder, c Counts, _ isp.Counters) {
+			t.Helper()
 			gaps := 0
 			for i := 1; i < len(r.at); i++ {
 				if r.at[i].Sub(r.at[i-1]) > 4*time.Second {
@@ -207,6 +212,7 @@ func TestFaults(t *testing.T) {
 			}
 		}},
 		"unplugged": {"unplug=60s/3s", func(t *testing.T, r *recorder, c Counts, _ isp.Counters) {
+			t.Helper()
 			if len(r.plugged) != 19 || r.plugged[0] || !r.plugged[1] || c.Withheld < 300 {
 				t.Errorf("%v, %+v", r.plugged, c)
 			}

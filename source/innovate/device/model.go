@@ -30,7 +30,7 @@ var modelNames = [...]model{
 
 // Models lists the devices that can be simulated.
 func Models() []string {
-	var out []string
+	out := make([]string, 0, len(modelNames))
 	for _, m := range modelNames {
 		out = append(out, m.name)
 	}

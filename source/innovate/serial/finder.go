@@ -129,7 +129,7 @@ func (f *Finder) openNamed(ctx context.Context, ports []innovate.PortInfo) (inno
 }
 
 func describe(ports []innovate.PortInfo) string {
-	var out []string
+	out := make([]string, 0, len(ports))
 	for _, p := range ports {
 		text := p.Name
 		if p.Product != "" {

@@ -113,6 +113,7 @@ func TestPortInUseIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, hold := range map[string]func(t *testing.T, path string) (release func()){
 		"by TIOCEXCL, as LogWorks would": func(t *testing.T, path string) func() {
+			t.Helper()
 			p, err := goserial.Open(path, &goserial.Mode{BaudRate: DefaultBaud})
 			if err != nil {
 				t.Fatal(err)
@@ -120,6 +121,7 @@ func TestPortInUseIsNamed(t *testing.T) {
 			return func() { _ = p.Close() }
 		},
 		"by a lock": func(t *testing.T, path string) func() {
+			t.Helper()
 			fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY, 0)
 			if err == nil {
 				err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
@@ -130,6 +132,7 @@ func TestPortInUseIsNamed(t *testing.T) {
 			return func() { _ = unix.Close(fd) }
 		},
 		"by another dynotap": func(t *testing.T, path string) func() {
+			t.Helper()
 			p := open(t, path)
 			return func() { _ = p.Close() }
 		},

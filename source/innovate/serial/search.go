@@ -34,7 +34,7 @@ type heard struct {
 type NotHeardError struct{ Ports []Found }
 
 func (e *NotHeardError) Error() string {
-	var what []string
+	what := make([]string, 0, len(e.Ports))
 	for i := range e.Ports {
 		what = append(what, e.Ports[i].Name+" "+e.Ports[i].verdict())
 	}

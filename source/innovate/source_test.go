@@ -1,0 +1,431 @@
+package innovate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dynotap/channel"
+	"dynotap/sample"
+	"dynotap/source"
+	"dynotap/source/innovate"
+	"dynotap/source/innovate/device"
+	"dynotap/source/innovate/isp"
+)
+
+func TestEveryStateHasItsChannelAndNoAFR(t *testing.T) {
+	for f := isp.Lambda; f <= isp.Reserved; f++ {
+		t.Run(f.String(), func(t *testing.T) {
+			inBubble(t, innovate.Settings{}, func(r *rig) {
+				r.send(encode(r, isp.Packet{Sensors: []isp.Sensor{lc(f, 321)}}))
+				want := map[string]float64{"wideband_1_status": float64(f)}
+				switch f {
+				case isp.Lambda:
+					want["wideband_1_lambda"], want["wideband_1_afr"] = 0.821, 12.0687
+				case isp.O2:
+					want["wideband_1_o2"] = 32.1
+				case isp.WarmingUp:
+					want["wideband_1_warmup"] = 32.1
+				case isp.HeaterCalibration:
+					want["wideband_1_heater_countdown"] = 321
+				case isp.ErrorCode:
+					want["wideband_1_error"] = 321
+				}
+				got := map[string]float64{}
+				for _, b := range r.batches {
+					for _, s := range b.Samples {
+						got[b.Set.Channels()[s.Channel].Label] = s.Value
+					}
+				}
+				if fmt.Sprint(got) != fmt.Sprint(want) {
+					r.Errorf("got %v, want %v", got, want)
+				}
+				if len(r.changes) != 1 || !r.changes[0].First || r.changes[0].To != f || r.changes[0].Sensor != 1 || r.changes[0].Value != 321 {
+					r.Errorf("%+v", r.changes)
+				}
+			})
+		})
+	}
+}
+
+func TestStatusChangesAreTold(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		r.run(device.Settings{Model: "dlg-1", Warmup: 3 * time.Second}, 6*time.Second)
+		var got []string
+		for _, c := range r.changes {
+			got = append(got, fmt.Sprintf("%d %v>%v", c.Sensor, c.From, c.To))
+		}
+		if want := "[1 lambda>warming_up 2 lambda>warming_up 1 warming_up>lambda 2 warming_up>lambda]"; fmt.Sprint(got) != want {
+			r.Errorf("%v", got)
+		}
+		if n := len(r.values("wideband_2_warmup")); n != 37 {
+			r.Errorf("%d packets of warming up", n)
+		}
+		s := r.source.Status()
+		if len(s.Sensors) != 2 || s.Sensors[1].State != "lambda" || s.Sensors[1].AFR == nil || s.Sensors[1].Warmup != nil ||
+			math.Abs(*s.Sensors[1].AFR-12.8) > 0.01 || s.Device != "DLG-1" || s.Protocol != "ISP2" || s.Port.Name != "COM5" {
+			r.Errorf("%+v", s)
+		}
+		since := s.Sensors[1].Since
+		if d := time.Since(since); d < 2900*time.Millisecond || d > 3100*time.Millisecond {
+			r.Errorf("lambda since %v", d)
+		}
+	})
+}
+
+func TestChannelsOfALM1(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		r.run(device.Settings{
+			Model: "lm-1", Warmup: 3 * time.Second, Values: steady(13.5),
+			Aux: func(_ time.Duration, volts []float64) { volts[4] = 2.5 },
+		}, 10*time.Second)
+		for label, want := range map[string]float64{
+			"wideband_1_afr": 13.5, "wideband_1_battery": 13.8, "aux_1": 0, "aux_5": 2.5,
+		} {
+			got := r.values(label)
+			// Two packets are dropped when the inputs appear.
+			if len(got) < 83 || math.Abs(got[len(got)-1]-want) > 0.05 {
+				r.Errorf("%s: %d values, %v", label, len(got), got[max(0, len(got)-1):])
+			}
+		}
+		s := r.source.Status()
+		if s.Device != "LM-1" || s.Sensors[0].Battery == nil || len(s.Aux) != 5 || s.Unsettled != 2 {
+			r.Errorf("%+v", s)
+		}
+	})
+}
+
+// An LM-1's packet has no end of its own: the pause after it counts, so that it
+// need not wait for the next.
+func TestLM1IsNotLate(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		warm := encode(r, isp.Packet{Protocol: isp.ISP1, Sensors: []isp.Sensor{{LM1: true, Function: isp.WarmingUp, Multiplier: 147, Value: 10}}})
+		r.send(repeat(5, warm)...)
+		if n := len(r.values("wideband_1_warmup")); n != 5 {
+			r.Errorf("%d of 5 packets", n)
+		}
+		times := r.times("wideband_1_warmup")
+		if d := times[4] - times[3]; d < 80_000 || d > 84_000 {
+			r.Errorf("%d µs apart", d)
+		}
+	})
+}
+
+func TestCalibrationAndFuel(t *testing.T) {
+	settings := innovate.Settings{Sensors: map[int]innovate.Sensor{
+		1: {Multiplier: 1.02, Offset: -0.1}, 2: {Stoichiometric: 9.0}, 3: {Stoichiometric: 14.0, Offset: 0.5},
+	}}
+	inBubble(t, settings, func(r *rig) {
+		s := lc(isp.Lambda, 400) // lambda 0.9
+		r.send(encode(r, isp.Packet{Sensors: []isp.Sensor{s, s, s, s}}))
+		for label, want := range map[string]float64{
+			"wideband_1_afr": 0.9*14.7*1.02 - 0.1, "wideband_1_lambda": (0.9*14.7*1.02 - 0.1) / 14.7,
+			"wideband_2_afr": 0.9 * 9, "wideband_2_lambda": 0.9,
+			"wideband_3_afr": 0.9*14 + 0.5, "wideband_3_lambda": 0.9 + 0.5/14,
+			"wideband_4_afr": 0.9 * 14.7, "wideband_4_lambda": 0.9,
+		} {
+			if got := r.values(label); len(got) != 1 || math.Abs(got[0]-want) > 1e-9 {
+				r.Errorf("%s: %v, want %v", label, got, want)
+			}
+		}
+		if st := r.source.Status().Sensors[1].Stoichiometric; st != 9 {
+			r.Error(st)
+		}
+	})
+}
+
+func TestOnlyTheSensorsAskedFor(t *testing.T) {
+	inBubble(t, innovate.Settings{Read: []int{2}}, func(r *rig) {
+		r.run(device.Settings{Model: "dlg-1"}, time.Second)
+		if len(r.values("wideband_1_afr")) != 0 || len(r.values("wideband_2_afr")) != 13 || len(r.changes) != 1 || len(r.source.Status().Sensors) != 1 {
+			r.Errorf("%d, %d, %+v", len(r.values("wideband_1_afr")), len(r.values("wideband_2_afr")), r.changes)
+		}
+	})
+}
+
+// What a user maps to front and rear, and what the labels say alone.
+func TestNamesOfSensors(t *testing.T) {
+	settings := innovate.Settings{Sensors: map[int]innovate.Sensor{2: {Place: innovate.Front}, 1: {Place: innovate.Rear}}}
+	inBubble(t, settings, func(r *rig) {
+		s := lc(isp.Lambda, 400)
+		r.send(encode(r, isp.Packet{Sensors: []isp.Sensor{s, s, s, {LM1: true, Multiplier: 147, HasBattery: true, BatteryMultiplier: 5}}, Aux: []isp.Aux{{After: 4}}}))
+		for name, c := range map[string]struct {
+			mapping channel.Mapping
+			want    string
+		}{
+			"mapped": {settings.Mapping(), "afr_rear lambda_rear afr_front lambda_front afr_3 lambda_3 afr_4 lambda_4"},
+			"alone":  {nil, "afr lambda afr_2 lambda_2 afr_3 lambda_3 afr_4 lambda_4"},
+		} {
+			resolver, err := channel.NewResolver(c.mapping)
+			if err != nil {
+				r.Fatal(err)
+			}
+			var got []string
+			set := resolver.ResolveSet(r.batches[0].Set)
+			for _, ch := range set.Channels() {
+				if ch.Name != "" {
+					got = append(got, ch.Name)
+				}
+			}
+			if strings.Join(got, " ") != c.want || len(resolver.Misfits(r.batches[0].Set)) != 0 {
+				r.Errorf("%s: %v", name, got)
+			}
+		}
+	})
+}
+
+func TestChainThatChanges(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		one := encode(r, isp.Packet{Sensors: []isp.Sensor{lc(isp.Lambda, 400)}})
+		two := encode(r, isp.Packet{Sensors: []isp.Sensor{lc(isp.Lambda, 400), lc(isp.Lambda, 500)}})
+		r.send(repeat(4, two)...)
+		r.send(one, one, two, one, two) // damaged headers show such chains
+		if r.source.Status().Unsettled != 3 {
+			r.Errorf("%d packets dropped", r.source.Status().Unsettled)
+		}
+		r.send(repeat(5, one)...)
+		var sets []*sample.ChannelSet
+		for _, b := range r.batches {
+			if len(sets) == 0 || sets[len(sets)-1] != b.Set {
+				sets = append(sets, b.Set)
+			}
+		}
+		if len(sets) != 2 || sets[0].Len() != 14 || sets[1].Len() != 7 || len(r.values("wideband_1_afr")) != 6+3 {
+			r.Errorf("%d sets, %d values", len(sets), len(r.values("wideband_1_afr")))
+		}
+		if s := r.source.Status(); s.Unsettled != 5 || s.Device != "LC-1/LC-2" || len(s.Sensors) != 1 {
+			r.Errorf("%+v", s)
+		}
+		// The first sensor is the same channel as before.
+		if sets[0].Channels()[0].Key != sets[1].Channels()[0].Key || sets[0].Channels()[0].Key != "Innovate/17/0" {
+			r.Error(sets[0].Channels()[0].Key)
+		}
+	})
+}
+
+func TestBatchAcrossAChange(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		one := encode(r, isp.Packet{Sensors: []isp.Sensor{lc(isp.Lambda, 400)}})
+		two := encode(r, isp.Packet{Sensors: []isp.Sensor{lc(isp.Lambda, 400), lc(isp.Lambda, 500)}})
+		r.send(one)
+		// All at once, as after a hold-up.
+		r.send(slices.Concat(one, one, two, two, two, two))
+		if len(r.batches) != 3 || len(r.batches[1].Samples) != 6 || len(r.batches[2].Samples) != 12 {
+			r.Fatalf("%d batches", len(r.batches))
+		}
+		last := int64(0)
+		for _, b := range r.batches {
+			for _, s := range b.Samples {
+				if s.Time < last || s.Time <= 0 {
+					r.Errorf("%d after %d", s.Time, last)
+				}
+				last = s.Time
+			}
+		}
+	})
+}
+
+func TestTimesHaveNoJitter(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		began := sample.Micros(time.Now())
+		r.run(device.Settings{Model: "lc-2", Faults: device.Faults{Latency: 16 * time.Millisecond, Lose: 0.01, Seed: 2}}, 2*time.Minute)
+		times := r.times("wideband_1_status")
+		if len(times) < 1300 {
+			r.Fatalf("%d packets", len(times))
+		}
+		worst := 0.0
+		for i, at := range times {
+			periods := float64(at-began) / 81_920
+			if i > 300 {
+				worst = max(worst, math.Abs(periods-math.Round(periods)))
+			}
+			if i > 0 && at <= times[i-1] {
+				r.Fatal("not in order")
+			}
+		}
+		if worst > 0.02 {
+			r.Errorf("off by up to %.1f ms", worst*81.92)
+		}
+		if first, last := r.batches[0], r.batches[len(r.batches)-1]; first.Clock != sample.ClockArrival || last.Clock != sample.ClockPassive {
+			r.Errorf("clocks %v, %v", first.Clock, last.Clock)
+		}
+	})
+}
+
+func TestRecordingFlag(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		off := encode(r, isp.Packet{Sensors: []isp.Sensor{lc(isp.Lambda, 400)}})
+		on := encode(r, isp.Packet{Recording: true, Sensors: []isp.Sensor{lc(isp.Lambda, 400)}})
+		r.send(off, on, off, on, on)
+		if len(r.starts) != 0 {
+			r.Error("a single packet starts a recording")
+		}
+		r.send(on, on, on)
+		if !r.source.Status().Recording {
+			r.Error("not recording")
+		}
+		r.send(off, off, off, off)
+		if fmt.Sprint(r.starts) != "[true false]" {
+			r.Error(r.starts)
+		}
+	})
+}
+
+func TestAnswersToCommandsAreNoSamples(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		r.send(encode(r, isp.Packet{Answer: true, Reply: []byte("LC-2")}))
+		if len(r.batches) != 0 || r.source.Status().Counters.Packets != 1 {
+			r.Errorf("%d batches", len(r.batches))
+		}
+	})
+}
+
+func TestWhatCouldNotBeEmittedComesAgain(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		p := encode(r, isp.Packet{Sensors: []isp.Sensor{lc(isp.Lambda, 400)}})
+		if _, err := r.pipe.Write(p); err != nil {
+			r.Fatal(err)
+		}
+		err := r.reader.Read(r.Context(), func(*sample.Batch) error { return errRefused })
+		if !errors.Is(err, errRefused) {
+			r.Error(err)
+		}
+		r.readFor(time.Second)
+		if len(r.values("wideband_1_afr")) != 1 {
+			r.Errorf("%d batches", len(r.batches))
+		}
+	})
+}
+
+func TestBufferIsBoundedAndCounted(t *testing.T) {
+	inBubble(t, innovate.Settings{Buffer: 60}, func(r *rig) {
+		p := encode(r, isp.Packet{Sensors: []isp.Sensor{lc(isp.Lambda, 400)}})
+		for range 25 { // nobody reads meanwhile
+			if _, err := r.pipe.Write(p); err != nil {
+				r.Fatal(err)
+			}
+			time.Sleep(device.Period)
+		}
+		synctest.Wait()
+		r.readFor(time.Second)
+		if n := len(r.values("wideband_1_afr")); n != 10 {
+			r.Errorf("%d packets", n)
+		}
+		if s := r.source.Status(); s.Overflow != 90 || r.hints() != innovate.HintOverflow {
+			r.Errorf("%d bytes, %s", s.Overflow, r.hints())
+		}
+		// They arrived at the device's pace, whenever they were read.
+		times := r.times("wideband_1_afr")
+		if d := times[9] - times[0]; d < 9*81_800 || d > 9*82_000 {
+			r.Errorf("%d µs", d)
+		}
+	})
+}
+
+func TestCountsGoOnOverConnections(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		p := encode(r, isp.Packet{Sensors: []isp.Sensor{lc(isp.Lambda, 400)}})
+		r.send(p, p)
+		first := r.batches[0].Set
+		r.pipe.Unplug()
+		err := r.reader.Read(r.Context(), r.keep)
+		if !errors.Is(err, source.ErrLost) {
+			r.Error(err)
+		}
+		_ = r.reader.Close()
+		if s := r.source.Status(); s.Port != nil || s.Counters.Packets != 2 || len(s.Hints) != 0 {
+			r.Errorf("%+v", s)
+		}
+		if _, err := r.source.Open(r.Context()); err == nil {
+			r.Error("opened what is unplugged")
+		}
+		if err := r.pipe.Plug(); err != nil {
+			r.Fatal(err)
+		}
+		r.open()
+		r.send(p)
+		if s := r.source.Status(); s.Counters.Packets != 3 || r.batches[len(r.batches)-1].Set != first {
+			r.Errorf("%+v", s)
+		}
+		if c, ok := r.reader.(source.ByteCounter); !ok || c.BytesReceived() != 6 {
+			r.Error("bytes of this connection")
+		}
+	})
+}
+
+// silentPort is a driver that hangs, in Read and afterwards.
+type silentPort struct{ closed chan struct{} }
+
+func (p silentPort) Read([]byte, time.Duration) (int, error) {
+	<-p.closed
+	return 0, errRefused
+}
+
+func (p silentPort) Close() error {
+	select {
+	case <-p.closed:
+	default:
+		close(p.closed)
+	}
+	return nil
+}
+
+func (p silentPort) Open(context.Context) (innovate.Port, innovate.PortInfo, error) {
+	return p, innovate.PortInfo{Name: "COM6"}, nil
+}
+
+func TestC8CloseEndsADriverThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		src, err := innovate.New(innovate.Settings{}, innovate.Options{Opener: silentPort{make(chan struct{})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := src.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan error, 1)
+		go func() { read <- r.Read(t.Context(), func(*sample.Batch) error { return nil }) }()
+		synctest.Wait()
+		began := time.Now()
+		if err := r.Close(); err != nil || time.Since(began) > time.Second {
+			t.Error(err, time.Since(began))
+		}
+		if err := <-read; !errors.Is(err, source.ErrLost) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSettingsAreChecked(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]innovate.Settings{
+		"device":        {Device: "LC-3"},
+		"sensor":        {Read: []int{0}},
+		"sensor number": {Sensors: map[int]innovate.Sensor{128: {}}},
+		"multiplier":    {Sensors: map[int]innovate.Sensor{1: {Multiplier: -1}}},
+		"fuel":          {Sensors: map[int]innovate.Sensor{1: {Stoichiometric: 0.5}}},
+		"place":         {Sensors: map[int]innovate.Sensor{1: {Place: "left"}}},
+		"two at front":  {Sensors: map[int]innovate.Sensor{1: {Place: "front"}, 2: {Place: "front"}}},
+		"warm-up":       {WarmupTimeout: -1},
+		"free air":      {FreeAirAFR: -1},
+		"interval":      {Interval: -1},
+		"buffer":        {Buffer: -1},
+	} {
+		if _, err := innovate.New(s, innovate.Options{}); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	for text, want := range map[string]innovate.Device{"": innovate.Auto, "auto": innovate.Auto, "dlg-1": innovate.DLG1, "LM-2": innovate.LM2} {
+		if got, err := innovate.ParseDevice(text); got != want || err != nil {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
