@@ -101,6 +101,54 @@ func TestChannelsOfALM1(t *testing.T) {
 	})
 }
 
+// A sensor that fails stops the inputs of its LM-1, and nothing else of them.
+func TestLM1ThatStopsItsInputs(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		good := isp.Sensor{LM1: true, Multiplier: 147, Value: 500, HasBattery: true, BatteryMultiplier: 5, BatteryValue: 500}
+		bad := isp.Sensor{LM1: true, Function: isp.ErrorCode, Multiplier: 147, Value: 8}
+		other := lc(isp.Lambda, 400)
+		whole := encode(r, isp.Packet{Sensors: []isp.Sensor{good, other}, Aux: []isp.Aux{{Value: 1, After: 1}, {Value: 2, After: 1}, {Value: 1023, After: 2}}})
+		// Of the three inputs one is left: which, nobody can tell.
+		less := encode(r, isp.Packet{Sensors: []isp.Sensor{bad, other}, Aux: []isp.Aux{{Value: 1023, After: 2}}})
+		r.send(whole, less, less, less, less, whole)
+		s := r.source.Status()
+		if s.Unsettled != 0 || len(r.values("wideband_2_afr")) != 6 || len(r.values("wideband_1_error")) != 4 {
+			r.Errorf("%+v", s)
+		}
+		if got := r.values("aux_1"); len(got) != 2 || got[0] != 5.0/1023 {
+			r.Errorf("aux_1 %v", got)
+		}
+		if got := r.values("aux_3"); len(got) != 2 || got[1] != 5 {
+			r.Errorf("aux_3 %v", got)
+		}
+	})
+}
+
+// What waited while nobody read has the times at which it came.
+func TestLM1HasItsOwnTimes(t *testing.T) {
+	inBubble(t, innovate.Settings{}, func(r *rig) {
+		warm := encode(r, isp.Packet{Protocol: isp.ISP1, Sensors: []isp.Sensor{{LM1: true, Function: isp.WarmingUp, Multiplier: 147, Value: 10}}})
+		r.send(repeat(3, warm)...)
+		began := sample.Micros(time.Now())
+		for range 5 {
+			if _, err := r.pipe.Write(warm); err != nil {
+				r.Fatal(err)
+			}
+			time.Sleep(device.Period)
+		}
+		r.readFor(time.Second)
+		times := r.times("wideband_1_warmup")
+		if len(times) != 8 {
+			r.Fatalf("%d packets", len(times))
+		}
+		for i, at := range times[3:] {
+			if d := at - began - int64(i)*81_920; d < -5 || d > 5 {
+				r.Errorf("packet %d is put %d µs off", i, d)
+			}
+		}
+	})
+}
+
 // An LM-1's packet has no end of its own: the pause after it counts, so that it
 // need not wait for the next.
 func TestLM1IsNotLate(t *testing.T) {
@@ -359,22 +407,15 @@ func TestCountsGoOnOverConnections(t *testing.T) {
 	})
 }
 
-// silentPort is a driver that hangs, in Read and afterwards.
-type silentPort struct{ closed chan struct{} }
+// silentPort is a driver that hangs in Read, whatever happens.
+type silentPort struct{ letGo chan struct{} }
 
 func (p silentPort) Read([]byte, time.Duration) (int, error) {
-	<-p.closed
+	<-p.letGo
 	return 0, errRefused
 }
 
-func (p silentPort) Close() error {
-	select {
-	case <-p.closed:
-	default:
-		close(p.closed)
-	}
-	return nil
-}
+func (silentPort) Close() error { return nil }
 
 func (p silentPort) Open(context.Context) (innovate.Port, innovate.PortInfo, error) {
 	return p, innovate.PortInfo{Name: "COM6"}, nil
@@ -383,7 +424,9 @@ func (p silentPort) Open(context.Context) (innovate.Port, innovate.PortInfo, err
 func TestC8CloseEndsADriverThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		src, err := innovate.New(innovate.Settings{}, innovate.Options{Opener: silentPort{make(chan struct{})}})
+		driver := silentPort{make(chan struct{})}
+		defer close(driver.letGo)
+		src, err := innovate.New(innovate.Settings{}, innovate.Options{Opener: driver})
 		if err != nil {
 			t.Fatal(err)
 		}

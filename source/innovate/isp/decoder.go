@@ -229,9 +229,6 @@ func (d *Decoder) header(b byte, at int64) {
 		d.counters.Truncated++
 	}
 	d.due = d.begin + int64(d.whole)
-	if d.protocol != ISP1 {
-		d.isp1.forget()
-	}
 	p := &d.packet
 	p.Protocol, p.Offset, p.Size = ISP2, d.begin, d.whole
 	p.Recording, p.CanLog, p.Spare, p.Answer = d.buf[0]&0x40 != 0, d.buf[0]&0x08 != 0, d.buf[0]&0x04 != 0, answer

@@ -41,7 +41,7 @@ func (d *Decoder) stepISP1(b byte, at int64) {
 		}
 	}
 	switch {
-	case o.size == 0:
+	case o.size == 0: // an ISP2 header's first byte, or anything else between two packets
 		d.brokenISP1(nil)
 	case o.size >= 2 && o.size%2 == 0 && !fitsISP1(o.size/2, b):
 		if !d.prefixISP1() {
