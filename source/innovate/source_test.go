@@ -262,6 +262,7 @@ func TestBatchAcrossAChange(t *testing.T) {
 		one := encode(r, isp.Packet{Sensors: []isp.Sensor{lc(isp.Lambda, 400)}})
 		two := encode(r, isp.Packet{Sensors: []isp.Sensor{lc(isp.Lambda, 400), lc(isp.Lambda, 500)}})
 		r.send(one)
+		r.readFor(9 * device.Period)
 		// All at once, as after a hold-up.
 		r.send(slices.Concat(one, one, two, two, two, two))
 		if len(r.batches) != 3 || len(r.batches[1].Samples) != 6 || len(r.batches[2].Samples) != 12 {
@@ -274,6 +275,13 @@ func TestBatchAcrossAChange(t *testing.T) {
 					r.Errorf("%d after %d", s.Time, last)
 				}
 				last = s.Time
+			}
+		}
+		// The two that were too few to change the chain were sent, too.
+		times := r.times("wideband_1_status")
+		for i, periods := range []int64{5, 4, 1, 0} {
+			if d := last - times[i+1] - periods*81_920; d < -5 || d > 5 {
+				r.Errorf("packet %d is put %d µs off", i, d)
 			}
 		}
 	})

@@ -249,6 +249,25 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// The first byte reads as a header whose length hides the packet after it
+// until that is disproved, or the stream has ended.
+func TestEndFindsWhatAFalseHeaderHid(t *testing.T) {
+	t.Parallel()
+	stream := unhex("B2 B6 84 00 01 00 02 00 03 00 04")
+	var d Decoder
+	packets := 0
+	count := func(*Packet) { packets++ }
+	d.Feed(stream, count)
+	d.Flush(count)
+	if c := d.Counters(); packets != 0 || c.BytesSkipped != 0 {
+		t.Errorf("%d packets, %+v", packets, c)
+	}
+	d.End(count)
+	if c := d.Counters(); packets != 1 || c.BytesSkipped != 1 {
+		t.Errorf("%d packets, %+v", packets, c)
+	}
+}
+
 func TestCountersAddUpWhilePacketsAreUnderWay(t *testing.T) {
 	t.Parallel()
 	stream := slices.Concat(sampleFile(t, "lc2-warmup-then-lambda.bin"), bytes.Repeat(unhex("8013032A"), 20))

@@ -72,7 +72,7 @@ func TestFlowControlDamage(t *testing.T) {
 		}
 		return out
 	}
-	steady, _ := Append(nil, &Packet{Protocol: ISP2, Sensors: []Sensor{{Multiplier: 146, Value: 530}}})
+	steady, _ := Append(nil, &Packet{Protocol: ISP2, Sensors: []Sensor{{Multiplier: 146, Value: 528}}})
 	for name, c := range map[string]struct {
 		stream []byte
 		want   Suspicion
@@ -86,6 +86,7 @@ func TestFlowControlDamage(t *testing.T) {
 		"loses 10 %, another fuel":         {lose(ramp(2000, 146), 0.1), Unsuspected},
 		"steady value without 0x11":        {bytes.Repeat(steady, 2000), Unsuspected},
 		"steady value that loses 2 %":      {lose(bytes.Repeat(steady, 2000), 0.02), Unsuspected},
+		"steady value that loses 20 %":     {lose(bytes.Repeat(steady, 2000), 0.2), Unsuspected},
 		"mended while it runs":             {append(stripBytes(ramp(2000, 147)), ramp(20, 147)...), Unsuspected},
 		"begins while it runs":             {append(ramp(100, 147), stripBytes(ramp(2000, 147))...), Sure},
 		"nothing":                          {nil, Unsuspected},
