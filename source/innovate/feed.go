@@ -9,9 +9,9 @@ import (
 	"dynotap/internal/clock"
 )
 
-// closePatience is how much longer than a look at the port Close waits for the
-// one under way before it closes the port beside it.
-const closePatience = 500 * time.Millisecond
+// closePatience is how long Close waits for the look at the port that is under
+// way before it closes the port beside it, and then for that to help.
+const closePatience = 200 * time.Millisecond
 
 // errClosed ends a feed that was closed.
 var errClosed = errors.New("port closed")
@@ -131,19 +131,27 @@ func (f *feed) failure() error {
 // close ends the feed and closes the port.
 func (f *feed) close() error {
 	f.once.Do(func() { close(f.stop) })
-	patience := time.NewTimer(f.interval + closePatience)
-	defer patience.Stop()
-	select {
-	case <-f.done:
-	case <-patience.C:
-		// A driver that hangs in a read: closing is all that can be done, and it
-		// may hang too.
+	if !f.ended() {
 		if err := f.port.Close(); err != nil {
-			return fmt.Errorf("close a port whose driver hangs: %w", err)
+			return fmt.Errorf("close port during a read: %w", err)
 		}
-		return nil
+		if !f.ended() {
+			return nil // a driver that hangs: there is no more that can be done
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.closeErr
+}
+
+// ended waits a little for the end of run.
+func (f *feed) ended() bool {
+	patience := time.NewTimer(closePatience)
+	defer patience.Stop()
+	select {
+	case <-f.done:
+		return true
+	case <-patience.C:
+		return false
+	}
 }

@@ -12,7 +12,8 @@ type Port interface {
 	// wait has passed without one it returns 0 and no error. An error ends the
 	// connection. p is not kept.
 	Read(p []byte, wait time.Duration) (int, error)
-	// Close makes a Read that is under way return, with an error.
+	// Close makes a Read that is under way return, with an error. It may be
+	// called twice.
 	Close() error
 }
 
