@@ -19,7 +19,7 @@ const (
 	exitDone     = 0
 	exitFailed   = 1
 	exitUsage    = 2
-	exitRejected = 3
+	exitRejected = 3 // done, and something in it needs a look
 )
 
 // Program is what a main hands to Main.
@@ -37,6 +37,13 @@ type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
+
+// lookError makes the exit code 3: what was asked for was done, and something
+// in it needs a look.
+type lookError struct{ err error }
+
+func (e lookError) Error() string { return e.err.Error() }
+func (e lookError) Unwrap() error { return e.err }
 
 // Main runs the program with the given arguments (without its name) and gives
 // the exit code. Interrupt and terminate end the running command in order; a
@@ -64,6 +71,10 @@ func execute(ctx context.Context, args []string, p Program) int {
 	if errors.As(err, &usage) {
 		return exitUsage
 	}
+	var look lookError
+	if errors.As(err, &look) {
+		return exitRejected
+	}
 	return exitFailed
 }
 
@@ -85,7 +96,7 @@ hardware, and look at http://127.0.0.1:8686/.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		newRun(p), newStatus(p), newRuns(p), newDiscover(p), newSimulate(p), newConfig(p), newBench(p), newVersion(p),
+		newRun(p), newStatus(p), newRuns(p), newDiscover(p), newDoctor(p), newSimulate(p), newConfig(p), newBench(p), newVersion(p),
 		newQueue(p), newDeadLetters(p),
 	)
 	return root
