@@ -99,9 +99,9 @@ func (s *scene) elsewhere() (on, address string, ok bool) {
 		if link := s.towards(from); link != nil {
 			return title(link), link.Addresses[0].Addr().String(), true
 		}
-		on, ok = fmt.Sprintf("another network (from %s)", from), true
+		on, address, ok = fmt.Sprintf("another network (from %s)", from), netip.IPv4Unspecified().String(), true
 	}
-	return on, "", ok
+	return on, address, ok
 }
 
 // misdirected is the address of the interface that the providers are on, where
@@ -122,12 +122,12 @@ func (s *scene) misdirected(transmits *jetdrive.InterfaceStatus) string {
 // towards is the interface in whose network an address lies, unless it is one
 // of this machine's own.
 func (s *scene) towards(address netip.Addr) *jetdrive.InterfaceStatus {
+	if s.local(address) {
+		return nil
+	}
 	var found *jetdrive.InterfaceStatus
 	for i := range s.interfaces {
 		link := &s.interfaces[i]
-		if holds(link, address) {
-			return nil
-		}
 		if link.Problem == "" && slices.ContainsFunc(link.Addresses, func(p netip.Prefix) bool { return p.Contains(address) }) {
 			found = link
 		}

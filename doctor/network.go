@@ -62,12 +62,6 @@ func (h *heard) streams() bool {
 	return slices.ContainsFunc(h.status.Providers, func(p jetdrive.ProviderStatus) bool { return p.Values > 0 })
 }
 
-// anybody reports whether there is another host than the given one, which is
-// this examination's own in another group or on another interface.
-func (h *heard) anybody(own jetdrive.HostID) bool {
-	return slices.ContainsFunc(h.hosts, func(o jetdrive.HostStatus) bool { return o.HostID != own })
-}
-
 // scene is everything that listening showed.
 type scene struct {
 	*network
@@ -169,12 +163,21 @@ func called(p *jetdrive.ProviderStatus) string {
 }
 
 // hostList names hosts in a sentence.
-func hostList(hosts []jetdrive.HostStatus) string {
+func (s *scene) hostList(hosts []jetdrive.HostStatus) string {
 	out := make([]string, 0, len(hosts))
 	for _, h := range hosts {
-		out = append(out, fmt.Sprintf("%s at %s", h.HostID, h.Address.Addr()))
+		where := h.Address.Addr().String()
+		if s.local(h.Address.Addr()) {
+			where += ", this machine"
+		}
+		out = append(out, fmt.Sprintf("%s (%s)", h.HostID, where))
 	}
 	return strings.Join(out, ", ")
+}
+
+// local reports whether an address is one of this machine's own.
+func (s *scene) local(address netip.Addr) bool {
+	return address.IsLoopback() || slices.ContainsFunc(s.interfaces, func(i jetdrive.InterfaceStatus) bool { return holds(&i, address) })
 }
 
 func count(n int, noun string) string {

@@ -22,7 +22,7 @@ func (s *scene) findReception() []Finding {
 		f.Found = fmt.Sprintf("%s on %s: %s", count(len(s.main.status.Providers), "provider"), at, named(s.main.status.Providers))
 	case len(s.main.hosts) > 0:
 		f.Severity = Warning
-		f.Found = fmt.Sprintf("on %s %s heard but no values within %v", at, hostList(s.main.hosts)+areOrIs(len(s.main.hosts)), s.listen)
+		f.Found = fmt.Sprintf("on %s %s heard but no values within %v", at, s.hostList(s.main.hosts)+areOrIs(len(s.main.hosts)), s.listen)
 		f.Mend = switchOn
 	case total.Malformed.Total() > 0:
 		f.Severity = Warning
@@ -32,8 +32,7 @@ func (s *scene) findReception() []Finding {
 	default:
 		f.Severity = Warning
 		f.Found = fmt.Sprintf("nothing came on %s within %v", at, s.listen)
-		f.Mend = "Is the dyno on, and its cable in? " + switchOn +
-			" Between the dyno and this machine use a cable, not Wi-Fi; a managed switch with IGMP snooping needs an IGMP querier, or snooping off."
+		f.Mend = "Is the dyno on, and its cable in? " + switchOn
 	}
 	return append([]Finding{f}, s.findProtocol()...)
 }
@@ -69,13 +68,13 @@ func (s *scene) findGroups() []Finding {
 		if h.err != nil {
 			continue // as for the configured group, where it is said
 		}
-		if !h.streams() && !h.anybody(0) {
+		if len(h.hosts) == 0 {
 			silent = append(silent, s.place(h.group))
 			continue
 		}
 		who := named(h.status.Providers)
 		if who == "" {
-			who = hostList(h.hosts)
+			who = s.hostList(h.hosts)
 		}
 		f.Details["group"], f.Details["hosts"], f.Details["providers"] = h.group, h.hosts, h.status.Providers
 		f.Found = fmt.Sprintf("JETDRIVE is spoken on %s: %s", s.place(h.group), who)
@@ -95,12 +94,14 @@ func (s *scene) findGroups() []Finding {
 	return []Finding{f}
 }
 
-// arrived reports whether anything of anybody came, in any group.
+// arrived reports whether anything came in, in any group: a firewall lets pass
+// what this machine says to itself.
 func (s *scene) arrived() bool {
-	own := s.main.status.HostID
-	return s.main.anybody(own) || s.main.status.Total.Malformed.Total() > 0 ||
-		slices.ContainsFunc(s.others, func(h heard) bool { return h.anybody(0) }) ||
-		s.everywhere != nil && s.everywhere.anybody(own)
+	came := func(h heard) bool {
+		return h.streams() || slices.ContainsFunc(h.hosts, func(o jetdrive.HostStatus) bool { return !s.local(o.Address.Addr()) })
+	}
+	return came(s.main) || s.main.status.Total.Malformed.Total() > 0 || slices.ContainsFunc(s.others, came) ||
+		s.everywhere != nil && came(*s.everywhere)
 }
 
 // providers gives those of the configured group.
