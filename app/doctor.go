@@ -153,7 +153,7 @@ func printFindings(out io.Writer, r *doctor.Report, width int) error {
 		for i := range of {
 			indent := longest + 4
 			head := fmt.Sprintf("  %-*s  ", longest, of[i].Check)
-			for _, line := range broken(plain(of[i].Found), width-indent) {
+			for _, line := range broken(oneLine(of[i].Found), width-indent) {
 				fmt.Fprintln(&text, head+line)
 				head = strings.Repeat(" ", indent)
 			}
@@ -161,7 +161,7 @@ func printFindings(out io.Writer, r *doctor.Report, width int) error {
 				continue
 			}
 			mark := strings.Repeat(" ", indent) + "> "
-			for _, line := range broken(plain(of[i].Mend), width-indent-2) {
+			for _, line := range broken(oneLine(of[i].Mend), width-indent-2) {
 				fmt.Fprintln(&text, mark+line)
 				mark = strings.Repeat(" ", indent+2)
 			}
@@ -170,6 +170,9 @@ func printFindings(out io.Writer, r *doctor.Report, width int) error {
 	_, err := io.WriteString(out, text.String())
 	return err
 }
+
+// oneLine makes one safe line of a text, all of it.
+func oneLine(text string) string { return plain(strings.Join(strings.Fields(text), " ")) }
 
 // narrowest is the least room in which breaking lines helps.
 const narrowest = 30

@@ -21,14 +21,14 @@ func (s *scene) findDrops() []Finding {
 	if granted < want {
 		room.Severity = Warning
 		room.Found = fmt.Sprintf("the system grants a receive buffer of %d KiB, %d KiB are wanted: bursts may be lost", granted>>10, want>>10)
-		room.Mend = bufferMend(s.system, want)
+		room.Mend = bufferMend(s.machine.system, want)
 	}
 	socket := s.main.status.Socket
 	drops := Finding{
 		Check: checkDrops, Severity: OK, Found: "nothing that arrived was dropped",
 		Details: map[string]any{"kernel_drops": socket.KernelDrops, "ring_full": socket.RingFull, "truncated": socket.Truncated},
 	}
-	if s.system != "linux" {
+	if s.machine.system != linux {
 		drops.Found = "what the system itself drops is not told by this system"
 		delete(drops.Details, "kernel_drops")
 	}
@@ -36,7 +36,7 @@ func (s *scene) findDrops() []Finding {
 	case socket.KernelDrops > 0:
 		drops.Severity = Warning
 		drops.Found = fmt.Sprintf("the system dropped %s while dynotap listened: its receive buffer was full", count(int(socket.KernelDrops), "packet"))
-		drops.Mend = bufferMend(s.system, jetdrive.DefaultReceiveBuffer) + " Close programs that keep the processor busy."
+		drops.Mend = bufferMend(s.machine.system, jetdrive.DefaultReceiveBuffer) + " Close programs that keep the processor busy."
 	case socket.RingFull > 0:
 		drops.Severity = Warning
 		drops.Found = fmt.Sprintf("dynotap was too slow for %s: this machine is busy", count(int(socket.RingFull), "packet"))
@@ -48,9 +48,9 @@ func (s *scene) findDrops() []Finding {
 // bufferMend says how to get a receive buffer of so many bytes.
 func bufferMend(system string, want int) string {
 	switch system {
-	case "linux":
+	case linux:
 		return fmt.Sprintf("sudo sysctl -w net.core.rmem_max=%d; to keep it: echo net.core.rmem_max=%d | sudo tee /etc/sysctl.d/90-dynotap.conf", want, want)
-	case "windows":
+	case windows:
 		return "Close programs that use much memory: Windows grants the buffer when there is room."
 	}
 	return fmt.Sprintf("sudo sysctl -w kern.ipc.maxsockbuf=%d", 2*want)

@@ -14,7 +14,7 @@ func pcClock(system string, synced func() (synced, known bool)) []Finding {
 		f.Details["synchronised"] = ok
 	}
 	switch {
-	case !known && system == "windows":
+	case !known && system == windows:
 		f.Found = "whether this machine's clock is synchronised is not known here: w32tm /query /status says it"
 	case !known:
 		f.Found = "whether this machine's clock is synchronised is not known here: sudo sntp time.apple.com says it"
@@ -29,7 +29,7 @@ func pcClock(system string, synced func() (synced, known bool)) []Finding {
 // timeZone compares the configured zone with the system's.
 func timeZone(configured *time.Location, name string, system *time.Location, now time.Time) []Finding {
 	f := Finding{Check: checkTimeZone, Severity: OK, Details: map[string]any{"configured": name, "system_offset": now.In(system).Format("-07:00")}}
-	f.Found = fmt.Sprintf("times are those of %s", zoneTitle(name, now.In(configured)))
+	f.Found = "times are those of " + zoneTitle(name, now.In(configured))
 	switch {
 	case !sameZone(configured, system, now):
 		f.Severity = Info

@@ -12,7 +12,7 @@ import (
 func (s *scene) findFirewall() []Finding {
 	f := Finding{Check: checkFirewall, Severity: OK, Found: "packets come in"}
 	if !s.arrived() {
-		f.Severity, f.Found, f.Mend, f.Details = firewall(s.system, s.files, s.settings.Conn.Port)
+		f.Severity, f.Found, f.Mend, f.Details = firewall(s.machine.system, s.machine.files, s.settings.Conn.Port)
 	}
 	return []Finding{f}
 }
@@ -20,12 +20,12 @@ func (s *scene) findFirewall() []Finding {
 // firewall is what to say where nothing comes in.
 func firewall(system string, root fs.FS, port uint16) (severity Severity, found, mend string, details map[string]any) {
 	switch system {
-	case "windows":
+	case windows:
 		return Info, "whether Windows Defender Firewall lets JETDRIVE in is not known here; on a network of the profile Public it usually does not",
 			fmt.Sprintf("Settings > Network & internet > Ethernet: make the dyno's network a private one (PowerShell: Get-NetConnectionProfile shows it). "+
 				"Then Windows Defender Firewall > Allow an app: tick dynotap, or as administrator: "+
 				`netsh advfirewall firewall add rule name="dynotap JETDRIVE" dir=in action=allow protocol=UDP localport=%d`, port), nil
-	case "linux":
+	case linux:
 		return linuxFirewall(root, port)
 	}
 	return Info, "whether the firewall lets JETDRIVE in is not known here",

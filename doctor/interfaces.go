@@ -20,7 +20,7 @@ func (s *scene) findInterfaces() []Finding {
 	if on, address, ok := s.elsewhere(); ok {
 		f.Severity = Error
 		f.Found = fmt.Sprintf("the dyno is heard on %s, not on %q, which jetdrive.interface names", on, s.chosen())
-		f.Mend = fmt.Sprintf(`Set "interface": %q in section jetdrive of the configuration (or --interface, or JETDRIVE_IFACE).`, address)
+		f.Mend = setInterface(address)
 		return []Finding{f}
 	}
 	var listening, away []string
@@ -39,18 +39,20 @@ func (s *scene) findInterfaces() []Finding {
 	}
 	switch {
 	case s.unusable != nil || transmits == nil:
-		f.Severity, f.Found, f.Mend = s.explainUnusable()
+		f.Severity = Error
+		f.Found, f.Mend = s.explainUnusable()
 	case s.onlyLoopback(s.interfaces):
 		f.Severity, f.Found = Info, "only programs on this machine are heard: jetdrive.interface names loopback"
 	case s.chosen() == "" && len(away) == 0:
 		f.Severity = Warning
 		f.Found = "no network but loopback is up with an IPv4 address: only programs on this machine can be heard"
 		f.Mend = "Plug in the dyno's network cable and give its adapter an IPv4 address. " + s.adapterPlace()
-	case s.misdirected(transmits) != "":
+	case s.misdirected(transmits) != nil:
+		away := s.misdirected(transmits)
 		f.Severity = Warning
 		f.Found = fmt.Sprintf("the providers are on %s, but dynotap transmits on %s: they get neither pings nor questions for names",
-			s.misdirected(transmits), transmits.Name)
-		f.Mend = fmt.Sprintf(`Set "interface": %q in section jetdrive of the configuration (or --interface, or JETDRIVE_IFACE).`, s.misdirected(transmits))
+			title(away), title(transmits))
+		f.Mend = setInterface(away.Addresses[0].Addr().String())
 	case len(away) > 1:
 		f.Severity = Info
 		f.Found = fmt.Sprintf("hears the group on all of %s; transmits on %s, the first", strings.Join(away, ", "), transmits.Name)
@@ -64,25 +66,29 @@ func (s *scene) findInterfaces() []Finding {
 	return []Finding{f}
 }
 
-func (s *scene) explainUnusable() (severity Severity, found, mend string) {
+func setInterface(address string) string {
+	return fmt.Sprintf(`Set "interface": %q in section jetdrive of the configuration (or --interface, or JETDRIVE_IFACE).`, address)
+}
+
+func (s *scene) explainUnusable() (found, mend string) {
 	var unusable *jetdrive.InterfaceError
 	if !errors.As(s.unusable, &unusable) {
-		return Error, fmt.Sprintf("the network interfaces cannot be listed: %v", s.unusable), "Run dynotap as a user who may see the network."
+		return fmt.Sprintf("the network interfaces cannot be listed: %v", s.unusable), "Run dynotap as a user who may see the network."
 	}
 	if len(unusable.Usable) == 0 {
-		return Error, unusable.Error(), "Plug in a network cable and give the adapter an IPv4 address. " + s.adapterPlace()
+		return unusable.Error(), "Plug in a network cable and give the adapter an IPv4 address. " + s.adapterPlace()
 	}
-	return Error, fmt.Sprintf("network interface %q, which jetdrive.interface names, %s", unusable.Interface, unusable.Reason),
+	return fmt.Sprintf("network interface %q, which jetdrive.interface names, %s", unusable.Interface, unusable.Reason),
 		fmt.Sprintf(`Set "interface" in section jetdrive (or --interface, or JETDRIVE_IFACE) to one of %s, or plug in and switch on the one that is named. %s`,
 			strings.Join(unusable.Usable, ", "), s.adapterPlace())
 }
 
 // adapterPlace is where adapters are set up.
 func (n *network) adapterPlace() string {
-	switch n.system {
-	case "windows":
+	switch n.machine.system {
+	case windows:
 		return "Windows: Settings > Network & internet > Ethernet > IP assignment."
-	case "darwin":
+	case macOS:
 		return "macOS: System Settings > Network."
 	}
 	return "Linux: ip address shows them; nmcli connection edit, or the system's network settings."
@@ -104,19 +110,19 @@ func (s *scene) elsewhere() (on, address string, ok bool) {
 	return on, address, ok
 }
 
-// misdirected is the address of the interface that the providers are on, where
-// nothing is transmitted.
-func (s *scene) misdirected(transmits *jetdrive.InterfaceStatus) string {
+// misdirected is the interface that a provider is on while another one is
+// transmitted on; nil: there is none.
+func (s *scene) misdirected(transmits *jetdrive.InterfaceStatus) *jetdrive.InterfaceStatus {
 	if s.settings.ListenOnly {
-		return ""
+		return nil
 	}
 	for i := range s.main.status.Providers {
 		p := &s.main.status.Providers[i]
 		if link := s.towards(p.Address.Addr()); !p.Clock.Synced && link != nil && link.Name != transmits.Name {
-			return link.Addresses[0].Addr().String()
+			return link
 		}
 	}
-	return ""
+	return nil
 }
 
 // towards is the interface in whose network an address lies, unless it is one

@@ -22,7 +22,7 @@ func knownGroups() []netip.Addr {
 
 // network is the check of everything that listening shows.
 type network struct {
-	machine
+	machine  machine
 	settings jetdrive.Settings
 	listen   time.Duration
 }
@@ -105,19 +105,19 @@ func (n *network) observe(ctx context.Context) *scene {
 	quiet := n.settings
 	quiet.ListenOnly = true
 	var ears sync.WaitGroup
-	ears.Go(func() { s.main = n.hear(ctx, n.settings, n.listen) })
+	ears.Go(func() { s.main = n.machine.hear(ctx, n.settings, n.listen) })
 	groups := slices.DeleteFunc(knownGroups(), func(g netip.Addr) bool { return g == n.settings.Conn.Group })
 	s.others = make([]heard, len(groups))
 	for i, group := range groups {
 		settings := quiet
 		settings.Conn.Group = group
-		ears.Go(func() { s.others[i] = n.hear(ctx, settings, n.listen) })
+		ears.Go(func() { s.others[i] = n.machine.hear(ctx, settings, n.listen) })
 	}
 	if n.chosen() != "" && !n.onlyLoopback(s.interfaces) {
 		settings := quiet
 		settings.Conn.Interface = ""
 		ears.Go(func() {
-			h := n.hear(ctx, settings, n.listen)
+			h := n.machine.hear(ctx, settings, n.listen)
 			s.everywhere = &h
 		})
 	}

@@ -285,7 +285,7 @@ func TestTransmitsOnTheWrongInterface(t *testing.T) {
 	c := newCell(t)
 	c.pc("", func(jetdrive.Settings) heard { return dyno("198.51.100.20", false) })
 	wantProblems(t, c.examine(t).Findings,
-		problem{checkInterfaces, Warning, "the providers are on 198.51.100.5, but dynotap transmits on Wi-Fi", `"interface": "198.51.100.5"`},
+		problem{checkInterfaces, Warning, "the providers are on Ethernet 2 (198.51.100.5), but dynotap transmits on Wi-Fi (192.0.2.7)", `"interface": "198.51.100.5"`},
 		problem{checkClocks, Warning, "no answer to pings", "jetdrive.interface"})
 }
 

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -54,12 +55,19 @@ type machine struct {
 	denied     func(device string) (*denial, error)
 }
 
+// Systems whose mends differ, as runtime.GOOS has them.
+const (
+	windows = "windows"
+	linux   = "linux"
+	macOS   = "darwin"
+)
+
 func thisMachine() machine {
 	m := machine{
 		system: runtime.GOOS, location: time.Local, now: time.Now, interfaces: jetdrive.Interfaces, hear: hear, route: systemRoute,
 		space: db.FreeSpace, create: createFile, holder: db.HolderOf, clock: clockSynced, denied: deniedTo,
 	}
-	if m.system == "linux" {
+	if m.system == linux {
 		m.files = os.DirFS("/")
 	}
 	return m
@@ -73,9 +81,8 @@ func systemRoute(ctx context.Context, to netip.AddrPort) (netip.Addr, error) {
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	defer conn.Close()
 	from, err := netip.ParseAddrPort(conn.LocalAddr().String())
-	return from.Addr(), err
+	return from.Addr(), errors.Join(err, conn.Close())
 }
 
 func assemble(o Options, m machine) *Doctor {

@@ -18,7 +18,7 @@ import (
 func (s *scene) findPort() []Finding {
 	port := s.settings.Conn.Port
 	f := Finding{Check: checkPort, Severity: OK, Details: map[string]any{"port": port}}
-	users := portUsers(s.files, port)
+	users := portUsers(s.machine.files, port)
 	if len(users) > 0 {
 		f.Details["users"] = users
 	}
@@ -47,10 +47,10 @@ func (n *network) whoHolds(port uint16, users []portUser) string {
 	if len(foreign(users)) > 0 {
 		return ""
 	}
-	switch n.system {
-	case "windows":
+	switch n.machine.system {
+	case windows:
 		return fmt.Sprintf("Which one it is: netstat -ano -p UDP | findstr :%d gives its number, Task Manager > Details its name.", port)
-	case "darwin":
+	case macOS:
 		return fmt.Sprintf("Which one it is: sudo lsof -nP -iUDP:%d", port)
 	}
 	return fmt.Sprintf("Which one it is: sudo ss -ulpn sport = :%d", port)

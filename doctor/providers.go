@@ -79,9 +79,9 @@ func (s *scene) findClocks() []Finding {
 		f.Mend = "Look again with dynotap doctor --timeout 5s."
 	case len(loose) > 0:
 		f.Severity = Warning
-		f.Found = "no answer to pings: " + strings.Join(loose, ", ") + "; its samples are timed by their arrival, which jitters by milliseconds"
+		f.Found = "no answer to pings: " + strings.Join(loose, ", ") + "; their samples are timed by arrival, which jitters by milliseconds"
 		f.Mend = "Pings must reach the provider: name the dyno's network with jetdrive.interface, use a cable, and allow dynotap to send in the firewall. " +
-			"If only this provider never answers, its firmware is old: update it with Power Core."
+			"If one provider alone never answers, times by arrival are the best there is of it."
 	default:
 		f.Found = "every provider's clock answers"
 	}

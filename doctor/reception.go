@@ -54,7 +54,7 @@ func (s *scene) findProtocol() []Finding {
 		ids = append(ids, id.String())
 	}
 	return []Finding{{
-		Check: checkProtocol, Severity: Warning, Found: fmt.Sprintf("%s speaks a newer JETDRIVE protocol and is ignored", strings.Join(ids, ", ")),
+		Check: checkProtocol, Severity: Warning, Found: strings.Join(ids, ", ") + " speaks a newer JETDRIVE protocol and is ignored",
 		Mend: "Update dynotap.", Details: map[string]any{"hosts": s.main.status.Incompatible},
 	}}
 }

@@ -83,10 +83,10 @@ func (s *serial) port(p *SerialPort) Finding {
 	}
 	switch {
 	case errors.Is(p.Err, fs.ErrPermission), errors.Is(p.Err, ErrPortBusy):
-		f.Severity, f.Found = Warning, fmt.Sprintf("%s is held by another program", p.title())
+		f.Severity, f.Found = Warning, p.title()+" is held by another program"
 		f.Mend = "Close LogWorks, or whatever has it open: a serial port has one reader at a time."
-		if s.system != "windows" {
-			f.Mend += fmt.Sprintf(" Which one it is: sudo lsof %s", p.Name)
+		if s.system != windows {
+			f.Mend += " Which one it is: sudo lsof " + p.Name
 		}
 	case p.Err != nil:
 		f.Severity, f.Found = Warning, fmt.Sprintf("%s cannot be opened: %v", p.title(), p.Err)
@@ -94,7 +94,7 @@ func (s *serial) port(p *SerialPort) Finding {
 	case p.Hint != "":
 		f.Severity, f.Found, f.Mend = Warning, fmt.Sprintf("%s on %s, but what it says is damaged", p.Speaks, p.title()), p.Hint
 	case p.Speaks == "":
-		f.Severity, f.Found = Info, fmt.Sprintf("no device that dynotap knows speaks on %s", p.title())
+		f.Severity, f.Found = Info, "no device that dynotap knows speaks on "+p.title()
 		f.Mend = "If a wideband hangs on it: is it powered, and is the cable in its output (serial out), not its input?"
 	default:
 		f.Found = fmt.Sprintf("%s speaks on %s", p.Speaks, p.title())
