@@ -26,6 +26,7 @@ func TestAHealthySystemHasNoProblem(t *testing.T) {
 	c.Ports = func(context.Context) ([]SerialPort, error) {
 		return []SerialPort{{Name: "COM5", Product: "USB Serial", Speaks: "LC-2"}}, nil
 	}
+	c.Network.ProviderFilter, c.Network.ChannelFilter = []string{"0x0001"}, []string{"2"} // of the recording, not of the doctor
 	stream(t, provider.Settings{Conn: c.Network.Conn, Rate: 20})
 	report := c.examine(t)
 	wantProblems(t, report.Findings,
@@ -387,7 +388,7 @@ func TestPortUsersFromProc(t *testing.T) {
 		"proc/net/udp6": {Data: []byte(head +
 			" 2107: 00000000000000000000000000000000:5748 00000000000000000000000000000000:0000 07 00000000:00000000 00:00000000 00000000 4294967294        0 333 2 0000000000000000 0\n")},
 		"proc/812/comm": {Data: []byte("PowerCore.exe\n")},
-		"proc/812/fd/3": link("socket:[222]"), "proc/812/fd/4": link("socket:[111]"), "proc/812/fd/5": link("/dev/null"), "proc/812/fd/6": link("111"),
+		"proc/812/fd/3": link("socket:[222]"), "proc/812/fd/4": link("socket:[111]"), "proc/812/fd/5": link("/dev/null"), "proc/100/fd/1": link("111"),
 	}
 	users := portUsers(root, 22344)
 	if len(users) != 2 || users[0].PID != 812 || users[0].Program != "PowerCore.exe" || users[1].PID != 0 || users[1].User != "4294967294" {

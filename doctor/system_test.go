@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -217,7 +218,7 @@ func TestSerialPorts(t *testing.T) {
 		"busy, Windows":  {"windows", SerialPort{Name: "COM5", Err: fs.ErrPermission}, granted, problem{checkSerial, Warning, "held by another program", "Close LogWorks"}},
 		"gone":           {"linux", SerialPort{Name: "/dev/ttyUSB0", Err: errors.New("no such device")}, granted, problem{checkSerial, Warning, "no such device", "another USB socket"}},
 		"not in dialout": {"linux", SerialPort{Name: "/dev/ttyUSB0", Err: fs.ErrPermission}, says(&denial{group: "dialout"}), problem{checkSerial, Error, "the group dialout", "sudo usermod -aG dialout $USER"}},
-		"old session":    {"linux", SerialPort{Name: "/dev/ttyUSB0"}, says(&denial{group: "dialout", listed: true}), problem{checkSerial, Error, "the group dialout", "log out and in again"}},
+		"old session":    {"linux", SerialPort{Name: "/dev/ttyUSB0"}, says(&denial{group: "dialout", listed: true}), problem{checkSerial, Error, "the group dialout", "since after this session began"}},
 		"root's own":     {"linux", SerialPort{Name: "/dev/ttyUSB0"}, says(&denial{group: "root", admin: true}), problem{checkSerial, Error, "the group root", "udev rule"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -257,6 +258,22 @@ func TestACheckThatHangsIsAFindingAndIsNotBegunAgain(t *testing.T) {
 	}
 	close(release)
 	<-ended
+}
+
+func TestEveryCheckIsExplained(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "docs", "doctor.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range []string{
+		checkInterfaces, checkPort, checkReception, checkGroup, checkFirewall, checkNames, checkValues, checkClocks, checkProtocol, checkLoss,
+		checkBuffer, checkDrops, checkPCClock, checkTimeZone, checkSerial, checkDirectory, checkRunning, checkSpace, checkFsync,
+	} {
+		if !strings.Contains(string(text), "| `"+check+"` |") {
+			t.Errorf("docs/doctor.md says nothing of %s", check)
+		}
+	}
 }
 
 func TestExaminationEndsWithItsContext(t *testing.T) {
