@@ -19,7 +19,7 @@ const (
 	exitDone     = 0
 	exitFailed   = 1
 	exitUsage    = 2
-	exitRejected = 3
+	exitRejected = 3 // done, and something in it needs a look
 )
 
 // Program is what a main hands to Main.
@@ -38,12 +38,12 @@ type usageError struct{ err error }
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
 
-// rejectedError marks that the work was done except for input that could not
-// be used: exit code 3.
-type rejectedError struct{ err error }
+// lookError makes the exit code 3: what was asked for was done, and something
+// in it needs a look.
+type lookError struct{ err error }
 
-func (e rejectedError) Error() string { return e.err.Error() }
-func (e rejectedError) Unwrap() error { return e.err }
+func (e lookError) Error() string { return e.err.Error() }
+func (e lookError) Unwrap() error { return e.err }
 
 // Main runs the program with the given arguments (without its name) and gives
 // the exit code. Interrupt and terminate end the running command in order; a
@@ -68,11 +68,11 @@ func execute(ctx context.Context, args []string, p Program) int {
 	}
 	fmt.Fprintf(p.Stderr, "dynotap: %v\n", err)
 	var usage usageError
-	var rejected rejectedError
+	var look lookError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &rejected):
+	case errors.As(err, &look):
 		return exitRejected
 	}
 	return exitFailed
@@ -96,8 +96,8 @@ hardware, and look at http://127.0.0.1:8686/.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		newRun(p), newStatus(p), newRuns(p), newQueue(p), newDeadLetters(p), newDiscover(p), newCapture(p), newReplay(p), newDecode(p),
-		newSimulate(p), newConfig(p), newBench(p), newVersion(p),
+		newRun(p), newStatus(p), newRuns(p), newQueue(p), newDeadLetters(p), newDiscover(p), newDoctor(p), newCapture(p), newReplay(p),
+		newDecode(p), newSimulate(p), newConfig(p), newBench(p), newVersion(p),
 	)
 	return root
 }

@@ -59,7 +59,7 @@ dynotap and beside Power Core.`,
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s of %s:%d\n", path, plural(int(counts.Datagrams), "datagram"), settings.Conn.Group, settings.Conn.Port)
 		if lost := counts.KernelDrops + counts.RingFull + counts.Truncated; lost > 0 {
-			return rejectedError{fmt.Errorf("%d datagrams came and were not written: kernel %d, disk too slow %d, truncated %d",
+			return lookError{fmt.Errorf("%d datagrams came and were not written: kernel %d, disk too slow %d, truncated %d",
 				lost, counts.KernelDrops, counts.RingFull, counts.Truncated)}
 		}
 		return nil

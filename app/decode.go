@@ -95,7 +95,7 @@ func newDecodeJetdrive(p *Program) *cobra.Command {
 			return printed
 		}
 		if err != nil {
-			return rejectedError{fmt.Errorf("%s: %w", args[0], err)}
+			return lookError{fmt.Errorf("%s: %w", args[0], err)}
 		}
 		return nil
 	}

@@ -161,13 +161,17 @@ func (a *recording) close() error {
 func (a *recording) newServer() (*server.Server, error) {
 	cfg := &a.loaded.Config
 	units, _ := sample.ParseSystem(cfg.Display.Units)
+	examiner, err := a.newDoctor()
+	if err != nil {
+		return nil, err
+	}
 	s, err := server.New(server.Options{
 		Listen: cfg.Server.Listen, Token: cfg.Server.Token, Version: a.program.Version,
 		Units: units, Logger: a.logger, NoPages: !a.serveUI,
 		Gatherer: a.registry, Readiness: a.readiness, Stats: a.stats, Config: a.effective,
 		Sources: a.cell, Queue: a.pipeline.Queue, QueueState: a.queueState, Decoder: a.pipeline, Runs: a.pipeline.Store,
 		Samples:    runSamples{store: a.pipeline.Store, units: units},
-		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub,
+		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub, Doctor: examiner,
 	})
 	if errors.Is(err, server.ErrToken) {
 		return nil, usageError{err}

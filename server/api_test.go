@@ -35,6 +35,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/api/v1/health", "", 200, `{"healthy":true,"sources":{"jetdrive":{"healthy":true,"state":"connected"`},
 		{"GET", "/api/v1/stats", "", 200, `"total":{"received":5}`},
 		{"GET", "/api/v1/config", "", 200, `"max_size":10000`},
+		{"GET", "/api/v1/doctor", "", 200, `"severity":"warning","findings":[{"check":"reception","severity":"warning","found":"nothingcame","mend":"switchiton","details":{"port":22344}}],"checked":["reception"]`},
 		{"GET", "/api/v1/sources", "", 200, `{"sources":[{"name":"jetdrive","enabled":true,"health":{`},
 		{"GET", "/api/v1/sources/jetdrive", "", 200, `"samples_received":1234567`},
 		{"GET", "/api/v1/sources/nothing", "", 404, "GET/api/v1/sources"},
@@ -251,7 +252,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 		"/api/v1/dead-letters": "get delete", "/api/v1/dead-letters/retry": "post", "/api/v1/dead-letters/{id}": "get delete",
 		"/api/v1/dead-letters/{id}/retry": "post", "/api/v1/runs": "get", "/api/v1/runs/{id}": "get patch delete",
 		"/api/v1/runs/{id}/samples": "get", "/api/v1/runs/{id}/export": "get", "/api/v1/recordings": "get",
-		"/api/v1/recordings/start": "post", "/api/v1/recordings/stop": "post", "/api/v1/live": "get",
+		"/api/v1/recordings/start": "post", "/api/v1/recordings/stop": "post", "/api/v1/live": "get", "/api/v1/doctor": "get",
 	}
 	for path, methods := range want {
 		for method := range strings.FieldsSeq(methods) {

@@ -68,16 +68,8 @@ func (s *Server) live(ctx context.Context, in *struct {
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("X-Accel-Buffering", "no")
 		w.WriteHeader(http.StatusOK)
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := s.untilStopped(ctx)
 		defer cancel()
-		stopped := s.stopped()
-		go func() {
-			defer cancel()
-			select {
-			case <-stopped:
-			case <-ctx.Done():
-			}
-		}()
 		out := &eventWriter{w: w, control: http.NewResponseController(w)}
 		s.stream(ctx, out, s.resumeAt(in.Last))
 	}}, nil

@@ -60,6 +60,7 @@ type Options struct {
 	Samples    Samples
 	Recordings Recordings
 	Live       Live
+	Doctor     Doctor
 }
 
 // Readiness says whether samples are accepted.
@@ -219,7 +220,7 @@ func (o *Options) check() error {
 		{"Gatherer", o.Gatherer == nil}, {"Readiness", o.Readiness == nil}, {"Stats", o.Stats == nil},
 		{"Config", o.Config == nil}, {"Sources", o.Sources == nil}, {"Queue", o.Queue == nil},
 		{"QueueState", o.QueueState == nil}, {"Decoder", o.Decoder == nil}, {"Runs", o.Runs == nil},
-		{"Samples", o.Samples == nil}, {"Recordings", o.Recordings == nil}, {"Live", o.Live == nil},
+		{"Samples", o.Samples == nil}, {"Recordings", o.Recordings == nil}, {"Live", o.Live == nil}, {"Doctor", o.Doctor == nil},
 	} {
 		if part.missing {
 			errs = append(errs, fmt.Errorf("server: option %s is missing", part.name))

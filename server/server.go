@@ -79,6 +79,7 @@ func New(opts Options) (*Server, error) {
 	})
 	s.api = humago.New(mux, apiConfig(opts.Version))
 	s.registerHealth()
+	s.registerDoctor()
 	s.registerSources()
 	s.registerQueue()
 	s.registerRuns()

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"dynotap/doctor"
 	"dynotap/pipeline"
 	"dynotap/queue"
 	"dynotap/sample"
@@ -47,6 +48,8 @@ type cell struct {
 	queueState QueueState
 	decode     func(payload []byte, b *sample.Batch) error
 	err        error // what every change answers
+	// examine is what the doctor does.
+	examine func(context.Context) (doctor.Report, error)
 }
 
 func newCell() *cell {
@@ -69,7 +72,12 @@ func newCell() *cell {
 		queueState: QueueState{Running: true, Durability: SurvivesPowerLoss},
 		decode:     func([]byte, *sample.Batch) error { return sample.ErrEncoding },
 		hub:        pipeline.NewHub(),
-		export:     func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "time,rpm\n"); return err },
+		examine: func(context.Context) (doctor.Report, error) {
+			return doctor.Report{Severity: doctor.Warning, Findings: []doctor.Finding{{
+				Check: "reception", Severity: doctor.Warning, Found: "nothing came", Mend: "switch it on", Details: map[string]any{"port": 22344},
+			}}, Checked: []string{"reception"}}, nil
+		},
+		export: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "time,rpm\n"); return err },
 	}
 }
 
@@ -82,7 +90,7 @@ func (c *cell) options() Options {
 		Stats:      func() any { return map[string]any{"sources": map[string]any{}, "total": map[string]int{"received": 5}} },
 		QueueState: func() QueueState { return c.queueState },
 		Config:     func() any { return map[string]any{"queue": map[string]int{"max_size": 10000}} },
-		Sources:    c, Queue: c, Decoder: c, Runs: c, Samples: c, Recordings: c, Live: c.hub,
+		Sources:    c, Queue: c, Decoder: c, Runs: c, Samples: c, Recordings: c, Live: c.hub, Doctor: c,
 	}
 }
 
@@ -112,6 +120,8 @@ func (c *cell) called() string {
 	defer c.mu.Unlock()
 	return strings.Join(c.calls, "\n")
 }
+
+func (c *cell) Examine(ctx context.Context) (doctor.Report, error) { return c.examine(ctx) }
 
 func (c *cell) Sources() []SourceStatus { return c.sources }
 

@@ -21,7 +21,7 @@ const module = "dynotap"
 // rooms is the order of the picture: a room imports only rooms further down,
 // and within a room whatever its own folders need.
 var rooms = []string{
-	"cmd", "app", "server", "web", "inbox", "pipeline", "forward", "run", "store", "queue",
+	"cmd", "app", "server", "web", "doctor", "inbox", "pipeline", "forward", "run", "store", "queue",
 	"internal/db", "format", "source", "sim", "config", "validate", "channel", "sample",
 }
 
