@@ -19,7 +19,7 @@ endif
 DEMO_SECONDS ?= 62
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test lint bench fuzz dist vet clean
+.PHONY: build demo test lint bench kills powercuts fuzz dist vet clean
 
 build: ## bin/dynotap for this machine
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/dynotap ./cmd/dynotap
@@ -45,6 +45,13 @@ $(LINT):
 bench: build ## the figures of docs/performance.md
 	$(GO) test -run '^$$' -bench . -benchmem ./sample ./validate ./source/jetdrive/... ./queue/... ./store/...
 	for b in decode validate pipeline; do ./bin/dynotap bench $$b --json || exit 1; done
+	for b in sqlite memory; do ./bin/dynotap bench queue --backend $$b || exit 1; done
+
+kills: ## 2,000 kills of a process that uses the queue, ten times what make test does
+	DYNOTAP_KILLS=2000 $(GO) test -run 'TestQ12Q13Kill' -timeout 30m -v ./queue/sqlite
+
+powercuts: ## 2,000 power cuts in each of the tests that cut the power
+	DYNOTAP_POWER_CUTS=2000 $(GO) test -run 'TestQ13Power' -timeout 30m ./queue/sqlite
 
 fuzz: ## every fuzz target for FUZZTIME
 	./scripts/fuzz $(FUZZTIME)

@@ -33,12 +33,18 @@ type instance struct {
 // there and serves.
 func startInstance(t *testing.T, n network, args ...string) *instance {
 	t.Helper()
-	in := &instance{t: t, dir: t.TempDir()}
-	args = append([]string{
-		"run", "--data", in.dir, "--listen", "127.0.0.1:0", "--group", n.group, "--port", strconv.Itoa(n.port),
-		"--interface", loopback,
-	}, args...)
-	in.cmd = exec.Command("dynotap", args...)
+	in := launch(t, t.TempDir(), append([]string{
+		"--group", n.group, "--port", strconv.Itoa(n.port), "--interface", loopback,
+	}, args...)...)
+	await(t, "dynotap listens", func() bool { return in.source().Health.State == "connected" })
+	return in
+}
+
+// launch starts the program on a directory and waits until it serves.
+func launch(t *testing.T, dir string, args ...string) *instance {
+	t.Helper()
+	in := &instance{t: t, dir: dir}
+	in.cmd = exec.Command("dynotap", append([]string{"run", "--data", dir, "--listen", "127.0.0.1:0"}, args...)...)
 	in.cmd.Stdout, in.cmd.Stderr = &in.stdout, &in.stderr
 	if err := in.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -52,13 +58,13 @@ func startInstance(t *testing.T, n network, args ...string) *instance {
 			t.Logf("dynotap said:\n%s\n%s", in.stdout.String(), in.stderr.String())
 		}
 	})
-	await(t, "dynotap listens", func() bool {
+	await(t, "dynotap serves", func() bool {
 		holder, err := db.HolderOf(in.dir)
 		if err != nil || holder.Address == "" {
 			return false
 		}
 		in.client = &client{base: "http://" + holder.Address + "/", token: holder.Token, http: newHTTPClient()}
-		return in.source().Health.State == "connected"
+		return true
 	})
 	return in
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,30 +22,7 @@ func serve(t *testing.T, dir string) *instance {
 	if err := os.WriteFile(config, []byte(`{"preset": "live_capture", "data_sources": {"jetdrive": {"enabled": false}}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in := &instance{t: t, dir: dir}
-	in.cmd = exec.Command("dynotap", "run", "--data", dir, "--listen", "127.0.0.1:0", "--no-ui", "--config", config)
-	in.cmd.Stdout, in.cmd.Stderr = &in.stdout, &in.stderr
-	if err := in.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if in.cmd.ProcessState == nil {
-			_ = in.cmd.Process.Kill()
-			_ = in.cmd.Wait()
-		}
-		if t.Failed() {
-			t.Logf("dynotap said:\n%s\n%s", in.stdout.String(), in.stderr.String())
-		}
-	})
-	await(t, "dynotap serves", func() bool {
-		holder, err := db.HolderOf(dir)
-		if err != nil || holder.Address == "" {
-			return false
-		}
-		in.client = &client{base: "http://" + holder.Address + "/", token: holder.Token, http: newHTTPClient()}
-		return true
-	})
-	return in
+	return launch(t, dir, "--no-ui", "--config", config)
 }
 
 func (in *instance) queue() (v queueView) {

@@ -219,12 +219,16 @@ func (a *recording) readiness(context.Context) server.Readiness {
 		if !a.loaded.Config.Queue.Fsync {
 			r.Notes = append(r.Notes, "what was stored last may be lost with the power (queue.fsync is false)")
 		}
+		if note := unusedNote(a.pipeline.Unused); note != "" {
+			r.Notes = append(r.Notes, note)
+		}
 	} else if !a.loaded.Config.Queue.Fsync {
 		r.Notes = append(r.Notes, "durable against a crash, not against power loss (queue.fsync is false)")
 	}
 	if note := diskNote(a.dir); note != "" {
 		r.Notes = append(r.Notes, note)
 	}
+	r.Notes = append(r.Notes, quarantineNotes(a.db.Quarantined())...)
 	return r
 }
 

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"dynotap/internal/durable"
 )
 
 // Set changes a setting in the file's text, in memory; Save writes it. The
@@ -116,7 +118,7 @@ func writeFile(name, text string, mode fs.FileMode) (err error) {
 	if err = os.Rename(f.Name(), name); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.Dir(dir)
 }
 
 // encode writes the value as JSON on one line.

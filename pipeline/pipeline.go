@@ -62,6 +62,9 @@ type Pipeline struct {
 	Intake *Intake
 	// Recorder finds runs in what is stored, and seals it.
 	Recorder *Recorder
+	// Unused is what lies in the queue on disk while the queue is in memory: an
+	// earlier start left it, and nobody delivers it.
+	Unused Left
 
 	process queue.Processor
 	logger  *slog.Logger
@@ -82,7 +85,7 @@ func New(ctx context.Context, o Options) (*Pipeline, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	p := &Pipeline{Store: st, Ledger: NewLedger(), Hub: NewHub(), process: deliver(st), logger: o.Logger}
-	if err := p.openQueue(o); err != nil {
+	if err := p.openQueue(ctx, o); err != nil {
 		return nil, err
 	}
 	latency := prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -112,10 +115,13 @@ func New(ctx context.Context, o Options) (*Pipeline, error) {
 	return p, nil
 }
 
-func (p *Pipeline) openQueue(o Options) (err error) {
-	var driver queue.Driver = memory.New()
-	if o.Durable {
-		driver = sqlite.New(o.DB)
+func (p *Pipeline) openQueue(ctx context.Context, o Options) (err error) {
+	var driver queue.Driver = sqlite.New(o.DB)
+	if !o.Durable {
+		if p.Unused, err = unused(ctx, driver); err != nil {
+			return err
+		}
+		driver = memory.New()
 	}
 	p.Queue, err = queue.New(driver, o.Queue, queue.Options{
 		Logger:   o.Logger,
@@ -126,6 +132,23 @@ func (p *Pipeline) openQueue(o Options) (err error) {
 		return fmt.Errorf("open queue: %w", err)
 	}
 	return nil
+}
+
+// unused is what an earlier start with a queue on disk has left.
+func unused(ctx context.Context, disk queue.Driver) (left Left, err error) {
+	state, err := disk.Load(ctx)
+	if err != nil {
+		return left, fmt.Errorf("look at the queue on disk: %w", err)
+	}
+	for _, t := range state.Totals {
+		if t.Dead {
+			left.Dead += int64(t.Samples)
+			continue
+		}
+		left.Items += t.Items
+		left.Samples += int64(t.Samples)
+	}
+	return left, nil
 }
 
 // applyEach commits effects together, each failing alone: it is what a queue

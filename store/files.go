@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dynotap/internal/db"
+	"dynotap/internal/durable"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -46,7 +47,7 @@ func (s *Store) makeFolder(name string) error {
 		return fmt.Errorf("create folder: %w", err)
 	}
 	for ; folder != "." && folder != "/"; folder = path.Dir(folder) {
-		if err := syncFolder(s.file(path.Dir(folder))); err != nil {
+		if err := durable.Dir(s.file(path.Dir(folder))); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"dynotap/internal/db"
+	"dynotap/internal/durable"
 	"dynotap/store/segment"
 
 	"github.com/ncruces/go-sqlite3"
@@ -218,7 +219,7 @@ func (s *Store) sealPart(ctx context.Context, p *part) (err error) {
 		{"sync", file.Sync},
 		{"close", file.Close},
 		{"rename", func() error { return os.Rename(temporary, s.file(name)) }},
-		{"sync folder", func() error { return syncFolder(filepath.Dir(s.file(name))) }},
+		{"sync folder", func() error { return durable.Dir(filepath.Dir(s.file(name))) }},
 		{"commit", func() error { return s.commitPart(ctx, p, name, info, size) }},
 		{"end", func() error { s.setAsideSamples.Add(p.damaged); return nil }},
 	} {
@@ -376,7 +377,7 @@ func writeDurably(path string, body []byte) error {
 		err = shut
 	}
 	if err == nil {
-		err = syncFolder(filepath.Dir(path))
+		err = durable.Dir(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("set aside %s: %w", path, err)

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"dynotap/internal/durable"
 )
 
 // makeDir creates a directory, and what is missing above it, durably: with its
@@ -21,7 +23,7 @@ func makeDir(dir string) error {
 		return err
 	}
 	for _, parent := range parents {
-		if err := syncDir(parent); err != nil {
+		if err := durable.Dir(parent); err != nil {
 			return err
 		}
 	}

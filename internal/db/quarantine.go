@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"dynotap/internal/durable"
 )
 
 // QuarantineName is the folder within the data directory that holds damaged
@@ -207,13 +209,13 @@ func (q *Quarantine) swap(dir string) error {
 	if err := os.Remove(filepath.Join(dir, FileName+shmSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove shared memory: %w", err)
 	}
-	if err := errors.Join(syncDir(q.Dir), syncDir(dir)); err != nil {
+	if err := errors.Join(durable.Dir(q.Dir), durable.Dir(dir)); err != nil {
 		return fmt.Errorf("make the move durable: %w", err)
 	}
 	if err := os.Rename(filepath.Join(q.Dir, built), filepath.Join(dir, FileName)); err != nil {
 		return fmt.Errorf("put the new database in its place: %w", err)
 	}
-	return errors.Join(syncDir(dir), syncDir(q.Dir))
+	return errors.Join(durable.Dir(dir), durable.Dir(q.Dir))
 }
 
 // quarantines lists what is there, the newest last.

@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/ncruces/go-sqlite3"
+
+	"dynotap/internal/durable"
 )
 
 const (
@@ -118,7 +120,7 @@ func (d *DB) restore(ctx context.Context, f *found) error {
 		return errors.Join(fmt.Errorf("copy what can be read of the damaged database (%s): %w", f.problems[0], err), q.abandon())
 	}
 	f.pages.close() // Windows moves no open file
-	if err := errors.Join(syncDir(q.Dir), syncDir(filepath.Dir(q.Dir)), syncDir(dir)); err != nil {
+	if err := errors.Join(durable.Dir(q.Dir), durable.Dir(filepath.Dir(q.Dir)), durable.Dir(dir)); err != nil {
 		return err
 	}
 	if err := d.replace(q); err != nil {

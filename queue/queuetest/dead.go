@@ -166,10 +166,13 @@ func testDeadBounded(b *bench) {
 	now = now.Add(8 * time.Minute)
 	kill("7")
 	left("6", "7")
-	if n := b.books.place(queue.Dropped); n != 5 {
+	now = now.Add(time.Hour - time.Second) // only their age is against them
+	kill("8")
+	left("7", "8")
+	if n := b.books.place(queue.Dropped); n != 6 {
 		t.Errorf("%d dropped", n)
 	}
-	want := queue.Drop{Source: testSource, Reason: queue.ReasonDeadFull, Items: 5, Samples: 5}
+	want := queue.Drop{Source: testSource, Reason: queue.ReasonDeadFull, Items: 6, Samples: 6}
 	if got := q.Stats().Dropped; len(got) != 1 || got[0] != want {
 		t.Errorf("dropped %+v", got)
 	}

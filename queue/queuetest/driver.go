@@ -253,3 +253,60 @@ func testFetchMeanwhile(b *bench) {
 		t.Errorf("%d items left", n)
 	}
 }
+
+// testPutMany puts many items that are alike but for one.
+func testPutMany(b *bench) {
+	t := b.t
+	d, _ := b.driver(t)
+	const each, odd = 70, 21
+	sequence := uint64(0)
+	want := make([]*queue.Item, 0, 10*each)
+	for _, differ := range []func(*queue.Item){
+		func(*queue.Item) {},
+		func(it *queue.Item) { it.Source = "other" },
+		func(it *queue.Item) { it.Enqueued = it.Enqueued.Add(time.Hour) },
+		func(it *queue.Item) { it.Metadata = map[string]string{"a": "b"} },
+		func(it *queue.Item) { it.Attempts = 3 },
+		func(it *queue.Item) { it.Attempts, it.FirstError = 1, "first" },
+		func(it *queue.Item) { it.Attempts, it.LastError = 1, "last" },
+		func(it *queue.Item) { it.Priority = sample.Bulk },
+		func(it *queue.Item) { it.Samples = 77 },
+		func(it *queue.Item) { it.Payload = slices.Repeat([]byte("long"), 5000) },
+	} {
+		group := make([]*queue.Item, 0, each)
+		for i := range each {
+			sequence++
+			it := waiting(sample.Normal, sequence, number(sequence))
+			it.Metadata, it.Enqueued = nil, time.UnixMicro(1700000000000000).UTC()
+			if i == odd {
+				differ(it)
+			}
+			group = append(group, it)
+		}
+		apply(t, d, change(queue.Put, group...))
+		want = append(want, group...)
+	}
+	var state queue.State
+	if b.medium.Durable() {
+		b.medium.Close(t)
+		if d, state = b.driver(t); state.Sequence < sequence {
+			t.Errorf("sequence %d after %d", state.Sequence, sequence)
+		}
+		items := 0
+		for _, total := range state.Totals {
+			items += total.Items
+		}
+		if items != len(want) {
+			t.Errorf("totals %+v", state.Totals)
+		}
+	}
+	got := fetched(t, d, sample.Normal)
+	if len(got) != len(want) {
+		t.Fatalf("%d items, want %d", len(got), len(want))
+	}
+	for i := range got {
+		if !same(&got[i], want[i]) {
+			t.Errorf("item %d is %+v, want %+v", i, got[i], *want[i])
+		}
+	}
+}

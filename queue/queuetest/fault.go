@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"dynotap/queue"
@@ -38,6 +39,8 @@ type faulty struct {
 	before int // Apply calls that fail before they do anything
 	after  int // that fail though they did everything
 	fetch  int // Fetch calls that fail
+
+	meanwhile func() // before an Apply fails
 }
 
 // faultySettler commits effects too.
@@ -77,6 +80,9 @@ func (f *faulty) set(n *int, times int) {
 
 func (f *faulty) around(ctx context.Context, do func(context.Context, []queue.Change) error, changes []queue.Change) error {
 	if err := f.next(&f.before); err != nil {
+		if f.meanwhile != nil {
+			f.meanwhile()
+		}
 		return err
 	}
 	if err := do(ctx, changes); err != nil {
@@ -235,5 +241,36 @@ func testFetchAgain(b *bench) {
 	}
 	if !slices.Equal(got, want) || failed == 0 {
 		t.Errorf("%d items after %d failures, in order: %v", len(got), failed, slices.IsSorted(got))
+	}
+}
+
+// testMissing takes items away behind the queue's back: one whose payload is
+// not in memory, and one that is not there at all.
+func testMissing(b *bench) {
+	t := b.t
+	f := b.faults()
+	q := b.open(t, settings())
+	big := names(strings.Repeat("x", 100_000), 60) // more than is kept in memory
+	ids := put(t, q, sample.Normal, big...)
+	settle(t, q, lease(t, q, 60), queue.Result{Kind: queue.Retry, Err: errTry})
+	gone := &queue.Item{ID: ids[59], Source: testSource, Samples: 1}
+	if err := f.Driver.Apply(ctxOf(t), change(queue.Remove, gone)); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, q, big[:59]...)
+	want := queue.Drop{Source: testSource, Reason: queue.ReasonMissing, Items: 1, Samples: 1}
+	if st := q.Stats(); len(st.Dropped) != 1 || st.Dropped[0] != want || st.CurrentSize != 0 || st.Leased != 0 {
+		t.Errorf("stats %+v", st)
+	}
+	ids = put(t, q, sample.Normal, big...) // the last ones are with the driver only
+	for _, id := range ids[50:] {
+		gone.ID = id
+		if err := f.Driver.Apply(ctxOf(t), change(queue.Remove, gone)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, q, big[:50]...)
+	if st := q.Stats(); st.CurrentSize != 0 {
+		t.Errorf("stats %+v", st)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"testing"
+	"testing/synctest"
 	"time"
 
 	"dynotap/internal/db"
@@ -16,23 +18,63 @@ import (
 var errTry = errors.New("try again")
 
 func testLeaseEnds(b *bench) {
-	t := b.t
-	s := settings()
-	s.LeaseTimeout = 20 * time.Millisecond
-	q := b.open(t, s)
-	put(t, q, sample.Normal, "a", "b")
-	first := lease(t, q, 2)
-	settle(t, q, first[1:], queue.Result{})
-	again := lease(t, q, 1) // waits for the end of a's lease
-	if got := texts(again); !slices.Equal(got, []string{"a"}) || again[0].Attempts != 0 {
-		t.Fatalf("came again: %+v", again)
-	}
-	err := q.Settle(ctxOf(t), first, make([]queue.Result, 2))
-	if !errors.Is(err, queue.ErrNotLeased) {
-		t.Errorf("settled by an old lease: %v", err)
-	}
-	settle(t, q, again, queue.Result{})
-	expectEmpty(t, q)
+	driver, stop := outside(b.medium.Driver(b.t))
+	defer stop()
+	synctest.Test(b.t, func(t *testing.T) {
+		s := settings()
+		s.LeaseTimeout = 10 * time.Second
+		q := b.start(t, driver, s)
+		put(t, q, sample.Normal, "a", "b")
+		first := lease(t, q, 2)
+		settle(t, q, first[1:], queue.Result{})
+		began := time.Now()
+		again := lease(t, q, 1) // waits for the end of a's lease
+		if got := texts(again); !slices.Equal(got, []string{"a"}) || again[0].Attempts != 0 || time.Since(began) != s.LeaseTimeout {
+			t.Fatalf("came again after %v: %+v", time.Since(began), again)
+		}
+		err := q.Settle(ctxOf(t), first, make([]queue.Result, 2))
+		if !errors.Is(err, queue.ErrNotLeased) {
+			t.Errorf("settled by an old lease: %v", err)
+		}
+		settle(t, q, again, queue.Result{})
+		expectEmpty(t, q)
+	})
+}
+
+// testLeaseEndsAfterFailedSettle: a settlement that fails does not keep the
+// lease from ending.
+func testLeaseEndsAfterFailedSettle(b *bench) {
+	f := b.faults()
+	driver, stop := outside(b.medium.Driver(b.t))
+	defer stop()
+	synctest.Test(b.t, func(t *testing.T) {
+		s := settings()
+		s.LeaseTimeout = 10 * time.Second
+		q := b.start(t, driver, s)
+		put(t, q, sample.Normal, "a")
+		began := time.Now()
+		items := lease(t, q, 1)
+		f.set(&f.before, 1)
+		f.meanwhile = func() {
+			time.Sleep(15 * time.Second)
+			if n := q.Stats().Leased; n != 1 {
+				t.Errorf("%d leased while it is settled", n)
+			}
+			expectEmpty(t, q) // its lease does not end now
+		}
+		if err := q.Settle(ctxOf(t), items, make([]queue.Result, 1)); !errors.Is(err, errMedium) {
+			t.Errorf("settled: %v", err)
+		}
+		f.meanwhile = nil
+		again := lease(t, q, 1)
+		if d := time.Since(began); string(again[0].Payload) != "a" || d < 15*time.Second || d > 16*time.Second {
+			t.Errorf("came again after %v: %+v", d, again)
+		}
+		if err := q.Settle(ctxOf(t), items, make([]queue.Result, 1)); !errors.Is(err, queue.ErrNotLeased) {
+			t.Errorf("settled by an old lease: %v", err)
+		}
+		settle(t, q, again, queue.Result{})
+	})
 }
 
 func testSettledIsGone(b *bench) {

@@ -147,6 +147,15 @@ func testSequence(b *bench) {
 	}
 	var last uint64
 	q := b.open(t, settings())
+	for range 2 { // a full group and nothing else
+		ids, err := q.EnqueueAll(ctxOf(t), itemsNamed(sample.Normal, names("n", 256)))
+		if err != nil || ids[0].Sequence() <= last {
+			t.Errorf("sequence %d after %d, %v", ids[0].Sequence(), last, err)
+		}
+		last = ids[255].Sequence()
+		settle(t, q, lease(t, q, 256), queue.Result{})
+		q = b.reopen(t, settings())
+	}
 	for range 3 {
 		for _, p := range []sample.Priority{sample.Bulk, sample.Critical, sample.Normal} {
 			id := put(t, q, p, "x")[0]
