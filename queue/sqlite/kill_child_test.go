@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -28,6 +29,7 @@ const (
 	atProcess    = "process"
 	atDeath      = "dead-letter"
 	atRetry      = "retry"
+	atRevive     = "revive"
 	atForget     = "forget"
 	atClear      = "clear"
 	atCheckpoint = "checkpoint"
@@ -38,12 +40,16 @@ const (
 // it writes about an item it writes after the fact. Each item is its own
 // source, so that the queue's observer tells of it by name.
 type victim struct {
-	dir string
-	out io.Writer // lines of a pipe: each is written whole
-	db  *db.DB
-	q   *queue.Queue
+	dir   string
+	seed  uint64
+	lives uint64    // how often it has opened the queue
+	out   io.Writer // lines of a pipe: each is written whole
+	db    *db.DB
+	q     *queue.Queue
 	// named counts items by producer and class.
-	named [victimProducers][sample.Priorities]int
+	named  [victimProducers][sample.Priorities]int
+	inHand []string // the phases of the batch that is being processed
+	writes atomic.Uint64
 }
 
 const (
@@ -52,16 +58,17 @@ const (
 )
 
 // die is the child's main function.
-func die(dir string) {
-	v := &victim{dir: dir, out: os.Stdout}
-	for ctx := context.Background(); ; {
+func die(dir string, seed uint64) {
+	v := &victim{dir: dir, seed: seed, out: os.Stdout}
+	for ctx := context.Background(); ; v.lives++ {
 		v.phase(atStart, func() { v.start(ctx) })
-		ctx, end := context.WithTimeout(ctx, time.Duration(40+rand.IntN(80))*time.Millisecond)
+		random := v.random(victimProducers)
+		ctx, end := context.WithTimeout(ctx, time.Duration(40+random.IntN(80))*time.Millisecond)
 		var producers sync.WaitGroup
 		for i := range victimProducers {
 			producers.Go(func() { v.produce(ctx, i) })
 		}
-		v.operate(ctx)
+		v.operate(ctx, random)
 		end()
 		v.phase(atShutdown, func() {
 			v.must(v.q.Stop(context.Background()))
@@ -69,6 +76,11 @@ func die(dir string) {
 			v.must(v.db.Close())
 		})
 	}
+}
+
+// random is the chance of one goroutine in this life.
+func (v *victim) random(goroutine uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(v.seed, v.lives<<8|goroutine))
 }
 
 func (v *victim) say(verb, what string) {
@@ -97,8 +109,8 @@ func (v *victim) start(ctx context.Context) {
 	settings := queue.Defaults()
 	settings.MaxSize, settings.DropOnFull = victimQueue, false
 	settings.BatchSize, settings.FlushInterval = 20, time.Millisecond
-	settings.MaxRetries, settings.RetryInitial, settings.RetryMax = 2, time.Millisecond, 2*time.Millisecond
-	v.q, err = queue.New(sqlite.New(v.db), settings, queue.Options{Observer: v.observe})
+	settings.MaxRetries, settings.RetryInitial, settings.RetryMax = victimRetries, time.Millisecond, 2*time.Millisecond
+	v.q, err = queue.New(teller{sqlite.New(v.db), v}, settings, queue.Options{Observer: v.observe})
 	v.must(err)
 	v.must(v.q.Start(ctx, v.process))
 }
@@ -110,49 +122,109 @@ func (v *victim) observe(e queue.Event) {
 	}
 }
 
-// process decides by the name what becomes of an item.
+// teller tells of every transaction, before it and when it is durable.
+type teller struct {
+	*sqlite.Driver
+	v *victim
+}
+
+func (d teller) Apply(ctx context.Context, changes []queue.Change) error {
+	return d.tell(changes, func() error { return d.Driver.Apply(ctx, changes) })
+}
+
+// ApplyEffects ends what process began.
+func (d teller) ApplyEffects(ctx context.Context, changes []queue.Change) error {
+	err := d.tell(changes, func() error { return d.Driver.ApplyEffects(ctx, changes) })
+	for _, phase := range d.v.inHand {
+		d.v.say("end", phase)
+	}
+	d.v.inHand = d.v.inHand[:0]
+	return err
+}
+
+func (d teller) tell(changes []queue.Change, do func() error) error {
+	number := fmt.Sprint(d.v.writes.Add(1))
+	var line strings.Builder
+	line.WriteString(number)
+	for i := range changes {
+		it := changes[i].Item
+		fmt.Fprintf(&line, " %s:%s:%d:%s", opOf(&changes[i]), it.Source, it.Attempts, it.ID)
+	}
+	d.v.say("write", line.String())
+	err := do()
+	d.v.must(err)
+	d.v.say("wrote", number)
+	return err
+}
+
+func opOf(c *queue.Change) string {
+	if c.Op == queue.Remove && c.Effect != nil {
+		if fateOf(c.Item.Source) == faulty && c.Item.Attempts == 0 {
+			return "leave"
+		}
+		return "finish"
+	}
+	return [...]string{queue.Put: "put", queue.Update: "update", queue.Remove: "remove", queue.Bury: "bury", queue.Revive: "revive", queue.Forget: "forget"}[c.Op]
+}
+
+// What becomes of an item; every other number: it is done.
+const (
+	hopeless = iota // rejected
+	tried           // fails always
+	late            // fails once
+	faulty          // its effect fails once
+	fates    = 9
+)
+
+const victimRetries = 2
+
+// fateOf is decided by the name.
+func fateOf(name string) uint32 {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, name)
+	return h.Sum32() % fates
+}
+
 func (v *victim) process(_ context.Context, items []queue.Item) []queue.Result {
-	v.say("begin", atProcess)
+	phases := map[string]bool{atProcess: true}
 	results := make([]queue.Result, len(items))
-	dies := false
 	for i := range items {
-		name := nameOf(items[i].Payload)
-		v.say("attempt", fmt.Sprintf("%s %d", name, items[i].Attempts))
-		switch fate := fateOf(name); {
-		case fate == 0:
-			results[i], dies = queue.Result{Kind: queue.Rejected, Reason: "no"}, true
-		case fate == 1, fate == 2 && items[i].Attempts == 0:
+		name, attempts := nameOf(items[i].Payload), items[i].Attempts
+		v.say("attempt", fmt.Sprintf("%s %d", name, attempts))
+		fate := fateOf(name)
+		switch {
+		case fate == hopeless:
+			results[i] = queue.Result{Kind: queue.Rejected, Reason: "no"}
+			phases[atDeath] = true
+		case fate == tried, fate == late && attempts == 0:
 			results[i] = queue.Result{Kind: queue.Retry, Err: errors.New("not now")}
-			dies = dies || items[i].Attempts == 2
+			phases[map[bool]string{false: atRetry, true: atDeath}[attempts == victimRetries]] = true
+		case fate == faulty && attempts == 0:
+			results[i].Effect = func(tx *db.Tx) error { return errors.Join(effect(name)(tx), errors.New("failed")) }
 		default:
 			results[i].Effect = effect(name)
 		}
 	}
-	if dies {
-		v.say("begin", atDeath)
+	for phase := range phases {
+		v.say("begin", phase)
+		v.inHand = append(v.inHand, phase)
 	}
 	return results
-}
-
-// fateOf is 0: rejected, 1: fails always, 2: fails once, otherwise done.
-func fateOf(name string) uint32 {
-	h := fnv.New32a()
-	_, _ = io.WriteString(h, name)
-	return h.Sum32() % 8
 }
 
 // produce enqueues items of all classes, single ones and groups. Their names
 // count within producer and class.
 func (v *victim) produce(ctx context.Context, producer int) {
+	random := v.random(uint64(producer))
 	counts := &v.named[producer]
 	for ctx.Err() == nil {
 		group := make([]queue.Item, 1)
-		if rand.IntN(3) == 0 {
-			group = make([]queue.Item, 1+rand.IntN(40))
+		if random.IntN(3) == 0 {
+			group = make([]queue.Item, 1+random.IntN(40))
 		}
 		names := make([]string, len(group))
 		for i := range group {
-			class := rand.IntN(sample.Priorities)
+			class := random.IntN(sample.Priorities)
 			counts[class]++
 			names[i] = fmt.Sprintf("%d-%d-%d-%d", os.Getpid(), producer, class, counts[class])
 			group[i] = queue.Item{
@@ -160,22 +232,25 @@ func (v *victim) produce(ctx context.Context, producer int) {
 				Metadata: map[string]string{"name": names[i]},
 			}
 		}
-		v.say("begin", atEnqueue)
-		var ids []queue.ID
-		var err error
-		if len(group) == 1 {
-			ids = make([]queue.ID, 1)
-			ids[0], err = v.q.Enqueue(ctx, group[0])
-		} else {
-			ids, err = v.q.EnqueueAll(ctx, group)
-		}
-		if err != nil && ctx.Err() == nil {
-			v.must(err)
-		}
-		for i, id := range ids {
-			if id != 0 {
-				v.say("accepted", names[i]+" "+id.String())
-			}
+		v.phase(atEnqueue, func() { v.enqueue(ctx, group, names) })
+	}
+}
+
+func (v *victim) enqueue(ctx context.Context, group []queue.Item, names []string) {
+	var ids []queue.ID
+	var err error
+	if len(group) == 1 {
+		ids = make([]queue.ID, 1)
+		ids[0], err = v.q.Enqueue(ctx, group[0])
+	} else {
+		ids, err = v.q.EnqueueAll(ctx, group)
+	}
+	if err != nil && ctx.Err() == nil {
+		v.must(err)
+	}
+	for i, id := range ids {
+		if id != 0 {
+			v.say("accepted", names[i]+" "+id.String())
 		}
 	}
 }
@@ -190,7 +265,7 @@ func payloadOf(name string) []byte {
 }
 
 // operate does what users and the database do besides.
-func (v *victim) operate(ctx context.Context) {
+func (v *victim) operate(ctx context.Context, random *rand.Rand) {
 	raw, err := sqlite3.Open(filepath.Join(v.dir, db.FileName))
 	v.must(err)
 	defer func() {
@@ -201,11 +276,11 @@ func (v *victim) operate(ctx context.Context) {
 	v.must(raw.BusyTimeout(time.Second))
 	all := context.Background()
 	for ctx.Err() == nil {
-		switch rand.IntN(10) {
+		switch random.IntN(10) {
 		case 0, 1:
-			v.phase(atRetry, func() { v.bearFull(v.one(all, v.q.Revive)) })
+			v.phase(atRevive, func() { v.bearFull(v.one(all, v.q.Revive)) })
 		case 2:
-			v.phase(atRetry, func() {
+			v.phase(atRevive, func() {
 				_, err := v.q.ReviveAll(all, queue.Filter{Reason: queue.ReasonExhausted})
 				v.bearFull(err)
 			})
@@ -222,17 +297,17 @@ func (v *victim) operate(ctx context.Context) {
 				v.must(err)
 			})
 		default:
-			v.phase(atCheckpoint, func() { checkpoints(raw) })
+			v.phase(atCheckpoint, func() { checkpoints(raw, random) })
 		}
 	}
 }
 
 // checkpoints makes many, while others write: each by itself is short. Busy is
 // no failure.
-func checkpoints(raw *sqlite3.Conn) {
+func checkpoints(raw *sqlite3.Conn, random *rand.Rand) {
 	modes := []sqlite3.CheckpointMode{sqlite3.CHECKPOINT_PASSIVE, sqlite3.CHECKPOINT_RESTART, sqlite3.CHECKPOINT_TRUNCATE}
 	for began := time.Now(); time.Since(began) < 3*time.Millisecond; {
-		_, _, _ = raw.WALCheckpoint("main", modes[rand.IntN(len(modes))])
+		_, _, _ = raw.WALCheckpoint("main", modes[random.IntN(len(modes))])
 	}
 }
 

@@ -2,61 +2,69 @@ package sqlite_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+)
 
-	"github.com/ncruces/go-sqlite3"
-
-	"dynotap/internal/db"
-	"dynotap/queue"
-	"dynotap/queue/sqlite"
+// The environment of a child, and of the test: how often it kills (see make
+// kills), and from which seed on it chooses.
+const (
+	envVictimDir  = "DYNOTAP_QUEUE_CHILD_DIR"
+	envVictimSeed = "DYNOTAP_QUEUE_CHILD_SEED"
+	envKills      = "DYNOTAP_KILLS"
+	envKillSeed   = "DYNOTAP_KILL_SEED"
 )
 
 const (
-	victimDir = "DYNOTAP_QUEUE_CHILD_DIR"
-	// killsWanted is the environment's number of kills; see make kills.
-	killsWanted = "DYNOTAP_KILLS"
-	usualKills  = 200
-	killLanes   = 4 // directories that are killed side by side
+	usualKills = 200
+	killLanes  = 4 // directories that are killed side by side
 )
 
+// numberOf reads a number of the environment.
+func numberOf(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%q: a number is wanted", name, text)
+	}
+	return n
+}
+
 // TestQ12Q13Kill kills a process that uses the queue, at random points of all
-// it does. What it wrote to its pipe is what it may be held to.
+// it does. What it wrote to its pipe is what it is held to.
 func TestQ12Q13Kill(t *testing.T) {
-	if dir := os.Getenv(victimDir); dir != "" {
-		die(dir)
+	if dir := os.Getenv(envVictimDir); dir != "" {
+		die(dir, numberOf(t, envVictimSeed, 0))
 	}
 	t.Parallel()
-	kills := usualKills
-	if text := os.Getenv(killsWanted); text != "" {
-		var err error
-		if kills, err = strconv.Atoi(text); err != nil || kills < killLanes {
-			t.Fatalf("%s=%q: a number of at least %d is wanted", killsWanted, text, killLanes)
-		}
-	}
+	kills, seed := int(numberOf(t, envKills, usualKills)), numberOf(t, envKillSeed, rand.Uint64())
+	t.Logf("%s=%d", envKillSeed, seed)
 	lanes := make([]*killer, killLanes)
 	t.Run("lanes", func(t *testing.T) {
 		for i := range lanes {
 			t.Run(strconv.Itoa(i), func(t *testing.T) {
 				t.Parallel()
-				lanes[i] = newKiller(t)
+				lanes[i] = newKiller(t, rand.New(rand.NewPCG(seed, uint64(i))))
 				lanes[i].run((kills + i) / killLanes)
 			})
 		}
 	})
-	died, items := map[string]int{}, 0
+	died, items, accepted := map[string]int{}, 0, 0
 	for _, k := range lanes {
 		items += len(k.items)
+		accepted += k.accepted
 		for phase, n := range k.died {
 			died[phase] += n
 		}
@@ -66,51 +74,45 @@ func TestQ12Q13Kill(t *testing.T) {
 			t.Errorf("no kill hit the phase %s", phase)
 		}
 	}
-	t.Logf("%d kills over %d items, by the phases they hit: %v", kills, items, died)
+	t.Logf("%d kills over %d items, %d of them accepted, by the phases they hit: %v", kills, items, accepted, died)
 }
 
 func phases() []string {
-	return []string{atEnqueue, atProcess, atDeath, atRetry, atForget, atClear, atCheckpoint, atShutdown, atStart}
+	return []string{atStart, atEnqueue, atProcess, atDeath, atRetry, atRevive, atForget, atClear, atCheckpoint, atShutdown}
 }
 
-// story is what is known of one item.
-type story struct {
-	id       queue.ID // 0: not told
-	accepted bool
-	attempts int
-	told     string // the last move: "", queued>processed, queued>dead, dead>queued, ...
-	gone     bool   // for good: it must not come back
-}
-
-// killer holds a directory and everything its victims ever said.
-type killer struct {
-	t       *testing.T
-	dir     string
-	items   map[string]*story
-	ids     map[queue.ID]string
-	highest uint64          // sequence number ever seen
-	open    map[string]bool // phases that the last victim was in
-	died    map[string]int  // kills by the phases they hit
-}
-
-func newKiller(t *testing.T) *killer {
-	t.Helper()
-	return &killer{t: t, dir: t.TempDir(), items: map[string]*story{}, ids: map[queue.ID]string{}, died: map[string]int{}}
-}
-
+// run kills over and over. Every third time the next victim finds the
+// directory as the last one left it, and what is checked is a copy; otherwise
+// the check has opened it meanwhile.
 func (k *killer) run(kills int) {
 	for i := range kills {
 		k.kill(phases()[i%len(phases())])
-		k.check()
+		if i%3 == 0 {
+			k.check(k.copied())
+			continue
+		}
+		k.check(k.dir)
+		if k.random.IntN(8) == 0 {
+			k.drain(1 + k.random.IntN(victimQueue))
+		}
 	}
-	k.finish()
+	k.drain(-1)
+	k.check(k.dir)
+}
+
+func (k *killer) copied() string {
+	dir := k.t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(k.dir)); err != nil {
+		k.t.Fatal(err)
+	}
+	return dir
 }
 
 // kill starts a victim and kills it a moment after it has begun a phase.
 func (k *killer) kill(phase string) {
 	t := k.t
 	cmd := exec.Command(os.Args[0], "-test.run=^TestQ12Q13Kill$")
-	cmd.Env = append(os.Environ(), victimDir+"="+k.dir)
+	cmd.Env = append(os.Environ(), envVictimDir+"="+k.dir, fmt.Sprintf("%s=%d", envVictimSeed, k.random.Uint64()))
 	cmd.Stderr = os.Stderr
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
@@ -120,14 +122,13 @@ func (k *killer) kill(phase string) {
 		t.Fatal(err)
 	}
 	defer time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }).Stop() // it hangs: the phase is never hit
-	before := k.highest
-	k.open = map[string]bool{}
-	left := 1 + rand.IntN(4) // the first times are too alike
+	k.begin()
+	left := 1 + k.random.IntN(4) // the first times are too alike
 	if phase == atStart {
 		left = 1
 	}
-	in := bufio.NewReader(pipe)
-	for {
+	after := time.Duration(k.random.IntN([]int{30, 300, 3000}[k.random.IntN(3)])) * time.Microsecond
+	for in := bufio.NewReader(pipe); ; {
 		line, err := in.ReadString('\n')
 		if errors.Is(err, io.EOF) {
 			break // half a line was never said
@@ -136,15 +137,14 @@ func (k *killer) kill(phase string) {
 			t.Fatal(err)
 		}
 		verb, what, _ := strings.Cut(strings.TrimSpace(line), " ")
-		k.hear(verb, what, before)
 		if verb == "begin" && what == phase {
 			if left--; left == 0 {
-				after := time.Duration(rand.IntN([]int{30, 300, 3000}[rand.IntN(3)])) * time.Microsecond
 				time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
 			}
 		}
+		k.hear(verb, what)
 	}
-	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() == 2 {
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() >= 2 {
 		t.Fatalf("the child ended by itself: %v", err)
 	}
 	if left > 0 {
@@ -152,238 +152,5 @@ func (k *killer) kill(phase string) {
 	}
 	for name := range k.open {
 		k.died[name]++
-	}
-}
-
-// hear takes in one line.
-func (k *killer) hear(verb, what string, before uint64) {
-	name, rest, _ := strings.Cut(what, " ")
-	switch verb {
-	case "begin":
-		k.open[what] = true
-		return
-	case "end":
-		delete(k.open, what)
-		return
-	}
-	s := k.items[name]
-	if s == nil {
-		s = new(story)
-		k.items[name] = s
-	}
-	switch verb {
-	case "accepted":
-		id, err := queue.ParseID(rest)
-		if err != nil {
-			k.t.Fatal(err)
-		}
-		s.accepted = true
-		k.identify(name, id)
-		if id.Sequence() <= before {
-			k.t.Errorf("%s got the id %s, numbers up to %d were seen before", name, id, before)
-		}
-	case "attempt":
-		n, err := strconv.Atoi(rest)
-		if err != nil {
-			k.t.Fatal(err)
-		}
-		switch {
-		case s.gone || s.told == "queued>processed":
-			k.t.Errorf("%s was processed again after it was %s", name, s.told)
-		case n < s.attempts:
-			k.t.Errorf("%s has %d attempts, it had %d", name, n, s.attempts)
-		}
-		s.attempts = n
-	default:
-		s.told = verb
-		s.gone = s.gone || strings.HasSuffix(verb, ">processed") || strings.HasSuffix(verb, ">discarded")
-		if verb == "dead>queued" {
-			s.attempts = 0
-		}
-		if verb == "queued>dropped" {
-			k.t.Errorf("%s was dropped", name)
-		}
-	}
-}
-
-func (k *killer) identify(name string, id queue.ID) {
-	s := k.items[name]
-	if s.id != 0 && s.id != id {
-		k.t.Errorf("%s is %s, it was %s", name, id, s.id)
-	}
-	if other, ok := k.ids[id]; ok && other != name {
-		k.t.Errorf("%s has the id of %s", name, other)
-	}
-	s.id, k.ids[id] = id, name
-	k.highest = max(k.highest, id.Sequence())
-}
-
-// found is a row as a restart finds it.
-type found struct {
-	id       queue.ID
-	dead     bool
-	attempts int
-}
-
-// check looks at the directory as a restart finds it.
-func (k *killer) check() {
-	t := k.t
-	d, err := db.Open(t.Context(), k.dir, db.Options{Fsync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if err := sound(t.Context(), d); err != nil {
-		t.Errorf("killed in %v: %v", k.open, err)
-	}
-	rows := k.rows(d)
-	_, effects := keptAndDone(t, d)
-	for name, row := range rows {
-		k.judgeRow(name, row, effects[name])
-	}
-	for name, n := range effects {
-		if n > 1 {
-			t.Errorf("%s took effect %d times", name, n)
-		}
-		if k.items[name] == nil {
-			k.items[name] = new(story) // told too late
-		}
-		k.items[name].gone = true
-	}
-	for name, s := range k.items {
-		if _, there := rows[name]; !there {
-			k.judgeAbsent(name, s, effects[name])
-		}
-	}
-	k.inOrder(rows)
-	if t.Failed() {
-		t.Fatalf("killed in %v", k.open)
-	}
-}
-
-func (k *killer) rows(d *db.DB) map[string]found {
-	rows := map[string]found{}
-	err := d.Read(k.t.Context(), func(c *db.Conn) error {
-		for i, table := range []string{"queue", "dead_letters"} {
-			err := c.Query(`SELECT id, attempts, payload, metadata FROM `+table, func(s *sqlite3.Stmt) error {
-				payload := s.ColumnBlob(2, nil)
-				name := nameOf(payload)
-				if string(payload) != string(payloadOf(name)) || !strings.Contains(s.ColumnText(3), `"`+name+`"`) {
-					k.t.Errorf("%s has another content: %q, %s", name, payload, s.ColumnText(3))
-				}
-				rows[name] = found{queue.ID(s.ColumnInt64(0)), i == 1, s.ColumnInt(1)}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	return rows
-}
-
-// judgeRow holds what is there against what was said.
-func (k *killer) judgeRow(name string, row found, effects int) {
-	t, s := k.t, k.items[name]
-	if s == nil { // accepted, and killed before it could say so
-		s = new(story)
-		k.items[name] = s
-	}
-	s.accepted = true
-	k.identify(name, row.id)
-	switch {
-	case s.gone:
-		t.Errorf("%s is there again after it was %s", name, s.told)
-	case effects > 0:
-		t.Errorf("%s is there and took effect", name)
-	case s.told == "queued>dead" && !row.dead && !k.open[atRetry]:
-		t.Errorf("%s was dead and nobody revived it", name)
-	case s.told != "queued>dead" && row.attempts < s.attempts:
-		t.Errorf("%s has %d attempts, it had %d", name, row.attempts, s.attempts)
-	}
-	s.attempts = row.attempts
-	s.told = map[bool]string{false: "", true: "queued>dead"}[row.dead]
-}
-
-// judgeAbsent asks why an item is not there.
-func (k *killer) judgeAbsent(name string, s *story, effects int) {
-	switch told := s.told; {
-	case effects > 0:
-		if strings.HasSuffix(told, ">discarded") {
-			k.t.Errorf("%s took effect and was %s", name, told)
-		}
-	case strings.HasSuffix(told, ">processed"):
-		k.t.Errorf("%s was settled without its effect", name)
-	case s.gone, !s.accepted:
-	case told == "queued>dead" && k.open[atForget]:
-	case told != "queued>dead" && k.open[atClear]:
-	default:
-		k.t.Errorf("%s (last: %q) is lost", name, told)
-	}
-	s.gone = true
-}
-
-// inOrder checks that in each class a producer's items are in its order.
-func (k *killer) inOrder(rows map[string]found) {
-	byID := make([]string, 0, len(rows))
-	for name := range rows {
-		byID = append(byID, name)
-	}
-	slices.SortFunc(byID, func(a, b string) int { return int(int64(rows[a].id) - int64(rows[b].id)) })
-	last := map[string]int{}
-	for _, name := range byID {
-		cut := strings.LastIndexByte(name, '-')
-		line, number := name[:cut], 0
-		if _, err := fmt.Sscan(name[cut+1:], &number); err != nil {
-			k.t.Fatal(err)
-		}
-		if number <= last[line] {
-			k.t.Errorf("%s comes after number %d", name, last[line])
-		}
-		last[line] = number
-	}
-}
-
-// finish takes out what is left, which comes in the order of the ids.
-func (k *killer) finish() {
-	t := k.t
-	d, err := db.Open(t.Context(), k.dir, db.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	rows := k.rows(d)
-	settings := queue.Defaults()
-	settings.MaxSize = 10 * victimQueue
-	q, err := queue.New(sqlite.New(d), settings, queue.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var order []queue.ID
-	if _, err := q.Drain(t.Context(), func(_ context.Context, items []queue.Item) []queue.Result {
-		for i := range items {
-			name := nameOf(items[i].Payload)
-			if row, ok := rows[name]; !ok || row.dead || row.id != items[i].ID || row.attempts != items[i].Attempts ||
-				items[i].Source != name || items[i].Priority != row.id.Class() || items[i].Metadata["name"] != name {
-				t.Errorf("came out: %+v, row %+v", items[i], row)
-			}
-			delete(rows, name)
-			order = append(order, items[i].ID)
-		}
-		return make([]queue.Result, len(items))
-	}, -1); err != nil {
-		t.Fatal(err)
-	}
-	if !slices.IsSorted(order) {
-		t.Error("the rest came out of order")
-	}
-	for name, row := range rows {
-		if !row.dead {
-			t.Errorf("%s did not come out", name)
-		}
 	}
 }
