@@ -1,19 +1,23 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"dynotap/source/innovate/serial"
 	"dynotap/source/jetdrive"
 )
 
 // discovery is what `discover --json` prints (DESIGN "Command line").
 type discovery struct {
 	Providers []jetdrive.ProviderStatus `json:"providers"`
-	Serial    []struct{}                `json:"serial"` // serial sources are not built yet
+	Serial    []serial.Found            `json:"serial"`
 }
 
 func newDiscover(p *Program) *cobra.Command {
@@ -21,7 +25,7 @@ func newDiscover(p *Program) *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "discover",
-		Short: "List who is on the JETDRIVE network: providers, channels, units, rates, clocks",
+		Short: "List who is on the JETDRIVE network and on the serial ports: providers, channels, units, rates, clocks",
 		Args:  exactly(0),
 	}
 	o := p.options(cmd)
@@ -43,9 +47,13 @@ func newDiscover(p *Program) *cobra.Command {
 		if timeout == 0 {
 			timeout = loaded.Config.Jetdrive.DiscoveryTimeoutSec.Duration()
 		}
-		found := discovery{Serial: []struct{}{}}
+		var found discovery
+		var ports sync.WaitGroup
+		var scanned error
+		ports.Go(func() { found.Serial, scanned = scanPorts(cmd.Context(), &loaded.Config.Innovate) })
 		found.Providers, err = jetdrive.Discover(cmd.Context(), settings, timeout)
-		if err != nil {
+		ports.Wait()
+		if err = errors.Join(err, scanned); err != nil {
 			return networkError(err)
 		}
 		if asJSON {
@@ -54,7 +62,10 @@ func newDiscover(p *Program) *cobra.Command {
 			}
 			return printJSON(cmd.OutOrStdout(), found)
 		}
-		return printProviders(cmd, found.Providers, settings, timeout)
+		if err := printProviders(cmd, found.Providers, settings, timeout); err != nil {
+			return err
+		}
+		return printPorts(cmd.OutOrStdout(), found.Serial)
 	}
 	return cmd
 }
@@ -75,6 +86,24 @@ func printProviders(cmd *cobra.Command, providers []jetdrive.ProviderStatus, s j
 			rows = append(rows, []string{strconv.Itoa(int(c.ID)), c.Name, string(c.Unit)})
 		}
 		if err := printTable(out, []string{"id", "channel", "unit"}, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printPorts says what speaks on the serial ports, where there are any.
+func printPorts(out io.Writer, ports []serial.Found) error {
+	for i := range ports {
+		p := &ports[i]
+		what := "nothing speaks"
+		switch {
+		case p.Speaks:
+			what = p.Device
+		case p.Error != "":
+			what = p.Error
+		}
+		if _, err := fmt.Fprintf(out, "%s %s: %s\n", p.Name, p.Product, what); err != nil {
 			return err
 		}
 	}

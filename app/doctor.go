@@ -81,7 +81,7 @@ func examination(cfg *config.Config, dir string) (doctor.Options, error) {
 	}
 	return doctor.Options{
 		Network: network, Data: dir, TimeZone: zone, ZoneName: cfg.TimeZone,
-		Ports: nil, // serial sources are not built yet
+		Ports: examinedPorts(&cfg.Innovate),
 	}, nil
 }
 

@@ -21,7 +21,7 @@ func newSimulate(p *Program) *cobra.Command {
 		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSimulateJetdrive(p))
+	cmd.AddCommand(newSimulateJetdrive(p), newSimulateInnovate(p))
 	return cmd
 }
 

@@ -17,8 +17,10 @@ var ErrNoPorts = errors.New("there is no serial port: plug in the device's adapt
 type Found struct {
 	innovate.PortInfo
 	innovate.Observation
-	// Busy says that another program has the port, so that nothing is known.
-	Busy bool `json:"busy"`
+	// Busy says that another program has the port, so that nothing is known,
+	// Denied that this user may not open it.
+	Busy   bool `json:"busy"`
+	Denied bool `json:"denied"`
 	// Error is why nothing, or not all, is known; "" is none.
 	Error string `json:"error,omitempty"`
 }
@@ -117,6 +119,8 @@ func (f *Finder) listen(ctx context.Context, ports []innovate.PortInfo) []heard 
 				h.Observation, h.err = innovate.Listen(ctx, h.port, f.settings.Listen)
 			}
 			var busy *BusyError
+			var denied *PermissionError
+			h.Denied = errors.As(h.err, &denied)
 			if h.Busy = errors.As(h.err, &busy); h.err != nil {
 				h.Error = h.err.Error()
 			}
