@@ -74,9 +74,8 @@ func comparePeer(t *testing.T, faults ...string) {
 	if int64(len(rows)) != want.Values {
 		t.Errorf("exported %d samples of %d", len(rows), want.Values)
 	}
-	wire := raw.of(hostNumber(t, sent.Host))
-	compareChannels(t, rows, want, wire)
-	compareTimes(t, rows, wire)
+	compareChannels(t, rows, want)
+	compareTimes(t, rows, raw.of(hostNumber(t, sent.Host)))
 }
 
 func hostNumber(t *testing.T, text string) uint16 {
@@ -120,9 +119,8 @@ var shownUnits = map[string]struct {
 }
 
 // compareChannels holds counts, units and the last value of each channel
-// against the client's. Its last value is the one that arrived last, which a
-// reordered message puts before others in time.
-func compareChannels(t *testing.T, rows []exported, want peerRemote, wire map[uint16][]reading) {
+// against the client's.
+func compareChannels(t *testing.T, rows []exported, want peerRemote) {
 	t.Helper()
 	byID := map[string][]exported{}
 	for _, r := range rows {
@@ -142,14 +140,7 @@ func compareChannels(t *testing.T, rows []exported, want peerRemote, wire map[ui
 		if !converted {
 			shown.unit, shown.scale = c.Unit, 1
 		}
-		later := 0
-		readings := wire[idOf(t, got[0].Channel)]
-		for _, r := range readings {
-			if int32(r.stamp-readings[len(readings)-1].stamp) > 0 {
-				later++
-			}
-		}
-		last := got[max(0, len(got)-1-later)]
+		last := got[len(got)-1]
 		native, ok := c.Last.(float64)
 		if last.Unit != shown.unit {
 			t.Errorf("channel %s %q in %q is shown in %q, not %q", id, c.Name, c.Unit, last.Unit, shown.unit)
