@@ -44,6 +44,7 @@ type DB struct {
 	path    string
 	vfs     string
 	fsync   bool // every commit in the WAL is flushed
+	noted   bool // that the WAL has commits
 	uri     string
 	logger  *slog.Logger
 	lock    *lockFile

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -160,12 +161,19 @@ func (t *Tx) end(how string, jobs []*job) bool {
 }
 
 // noteWAL lets the next start miss the WAL when it is not there, from the
-// first commit on.
+// first commit on that wrote something.
 func (d *DB) noteWAL() {
-	m := mark{Exists: true, WAL: true, Fsync: d.fsync}
-	if err := d.lock.remark(m, false); err != nil {
-		d.logger.Warn("a missing WAL would not be noticed", "error", err)
+	if d.noted {
+		return
 	}
+	if info, err := os.Stat(d.path + walSuffix); err != nil || info.Size() == 0 {
+		return
+	}
+	if err := d.lock.remark(mark{Exists: true, WAL: true, Fsync: d.fsync}, false); err != nil {
+		d.logger.Warn("a missing WAL would not be noticed", "error", err)
+		return
+	}
+	d.noted = true
 }
 
 // fail gives err to the jobs that have none of their own.
