@@ -38,6 +38,9 @@ func itemsOf(items []Item, entries []*entry) []Item {
 	return items
 }
 
+// everySequence bounds nothing.
+const everySequence = math.MaxUint64
+
 // lease appends what is ready to entries, waiting for it if need be. With
 // batching it waits as CONFORMANCE Q7 says.
 func (q *Queue) lease(ctx context.Context, entries []*entry, limit int, batching bool, timeout time.Duration) ([]*entry, error) {
@@ -48,7 +51,7 @@ func (q *Queue) lease(ctx context.Context, entries []*entry, limit int, batching
 		wait, coming := q.wait(now, batching)
 		if coming && wait == 0 {
 			var err error
-			if entries, err = q.take(ctx, entries, limit, now, timeout); err != nil || len(entries) > 0 {
+			if entries, err = q.take(ctx, entries, limit, everySequence, now, timeout); err != nil || len(entries) > 0 {
 				return entries, err
 			}
 			continue
@@ -68,20 +71,21 @@ func (q *Queue) lease(ctx context.Context, entries []*entry, limit int, batching
 	}
 }
 
-// takeReady leases what is ready now, up to limit, until it is settled.
-func (q *Queue) takeReady(ctx context.Context, limit int) ([]*entry, error) {
+// takeReady leases what is ready now, up to limit and to a sequence number,
+// until it is settled.
+func (q *Queue) takeReady(ctx context.Context, limit int, last uint64) ([]*entry, error) {
 	q.mu.Lock()
 	now := q.now()
 	q.ripen(now)
-	return q.take(ctx, nil, limit, now, 0)
+	return q.take(ctx, nil, limit, last, now, 0)
 }
 
 // take leases what is ready. The lock is held, and given up.
-func (q *Queue) take(ctx context.Context, entries []*entry, limit int, now time.Time, timeout time.Duration) ([]*entry, error) {
+func (q *Queue) take(ctx context.Context, entries []*entry, limit int, last uint64, now time.Time, timeout time.Duration) ([]*entry, error) {
 	for {
 		var missing sample.Priority
 		var unloaded bool
-		entries, missing, unloaded = q.gather(entries, limit, now, timeout)
+		entries, missing, unloaded = q.gather(entries, limit, last, now, timeout)
 		q.mu.Unlock()
 		if !unloaded {
 			break
@@ -102,13 +106,13 @@ func (q *Queue) take(ctx context.Context, entries []*entry, limit int, now time.
 	return entries, nil
 }
 
-// gather leases from memory, up to limit; it tells the class that must be
-// loaded before it can go on.
-func (q *Queue) gather(entries []*entry, limit int, now time.Time, timeout time.Duration) (_ []*entry, missing sample.Priority, unloaded bool) {
+// gather leases from memory, up to limit and to a sequence number; it tells the
+// class that must be loaded before it can go on.
+func (q *Queue) gather(entries []*entry, limit int, last uint64, now time.Time, timeout time.Duration) (_ []*entry, missing sample.Priority, unloaded bool) {
 	rest := false
 	for i := range q.classes {
 		c := &q.classes[i]
-		for len(entries) < limit && c.next() != nil {
+		for len(entries) < limit && c.next() != nil && c.next().item.ID.Sequence() <= last {
 			e := c.pop()
 			q.leases++
 			e.item.lease, e.taken = q.leases, now
@@ -119,7 +123,7 @@ func (q *Queue) gather(entries []*entry, limit int, now time.Time, timeout time.
 			q.leased[e.item.ID] = e
 			entries = append(entries, e)
 		}
-		if len(entries) < limit && c.disk > 0 {
+		if len(entries) < limit && c.disk > 0 && c.next() == nil {
 			return entries, sample.Priority(i), true
 		}
 		rest = rest || c.ready() > 0
@@ -252,15 +256,12 @@ func (q *Queue) Clear(ctx context.Context) (int, error) {
 	q.mu.Unlock()
 	cleared := 0
 	for {
-		entries, err := q.takeReady(ctx, fetchItems)
+		// What came later stays where it is: taken out for a moment, it would be
+		// passed by what came after it.
+		entries, err := q.takeReady(ctx, fetchItems, last)
 		if err != nil {
 			return cleared, fmt.Errorf("clear queue: %w", err)
 		}
-		kept := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return e.item.ID.Sequence() <= last })
-		entries = slices.DeleteFunc(entries, func(e *entry) bool { return e.item.ID.Sequence() > last })
-		q.mu.Lock()
-		q.putBack(kept)
-		q.mu.Unlock()
 		if len(entries) == 0 {
 			return cleared, nil
 		}

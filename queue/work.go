@@ -198,7 +198,7 @@ func (q *Queue) Drain(ctx context.Context, process Processor, limit int) (DrainR
 			batch = min(batch, limit)
 			limit -= batch
 		}
-		entries, err := q.takeReady(ctx, batch)
+		entries, err := q.takeReady(ctx, batch, everySequence)
 		if err != nil {
 			errs = append(errs, err)
 			break
