@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dynotap/internal/db"
@@ -235,29 +236,31 @@ func TestSerialPorts(t *testing.T) {
 
 func TestACheckThatHangsIsAFindingAndIsNotBegunAgain(t *testing.T) {
 	t.Parallel()
-	release, begun := make(chan struct{}), make(chan struct{}, 2)
-	ended := make(chan struct{})
-	d := &Doctor{limit: 10 * time.Millisecond, checks: []*check{
-		{name: checkFsync, look: func(context.Context) []Finding {
-			begun <- struct{}{}
-			<-release
-			defer close(ended)
-			return nil
-		}},
-		{name: checkSpace, look: func(context.Context) []Finding { return []Finding{{Check: checkSpace, Severity: OK, Found: "room"}} }},
-	}}
-	for range 2 {
-		report, err := d.Examine(t.Context())
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		release, begun := make(chan struct{}), make(chan struct{}, 2)
+		ended := make(chan struct{})
+		d := &Doctor{limit: 10 * time.Millisecond, checks: []*check{
+			{name: checkFsync, look: func(context.Context) []Finding {
+				begun <- struct{}{}
+				<-release
+				defer close(ended)
+				return nil
+			}},
+			{name: checkSpace, look: func(context.Context) []Finding { return []Finding{{Check: checkSpace, Severity: OK, Found: "room"}} }},
+		}}
+		for range 2 {
+			report, err := d.Examine(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantProblems(t, report.Findings, problem{checkFsync, Error, "gave no answer in time", "answers to other programs"}, problem{checkSpace, OK, "room", ""})
 		}
-		wantProblems(t, report.Findings, problem{checkFsync, Error, "gave no answer in time", "answers to other programs"}, problem{checkSpace, OK, "room", ""})
-	}
-	if len(begun) != 1 {
-		t.Errorf("begun %d times", len(begun))
-	}
-	close(release)
-	<-ended
+		if len(begun) != 1 {
+			t.Errorf("begun %d times", len(begun))
+		}
+		close(release)
+		<-ended
+	})
 }
 
 func TestEveryCheckIsExplained(t *testing.T) {
