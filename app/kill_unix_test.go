@@ -6,18 +6,15 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"dynotap/internal/db"
 	"dynotap/queue"
@@ -25,24 +22,37 @@ import (
 
 const programKills = 24
 
-// counted is what the killed programs said of their samples, by number.
-type counted map[int64]bool // accepted
+// The moments in which the program is killed, in turn.
+const (
+	whileOperated = iota
+	whileItStops
+	underLoad
+	whileItStarts
+	moments
+)
+
+// crashes are the programs that were killed.
+type crashes struct {
+	said   map[int64]bool // by number: accepted, or only tried
+	starts time.Duration  // how long one took at least until its first sample; 0: not known
+	hit    [moments]int   // kills that came when they were meant to
+	faults spoilt
+}
 
 // TestQ13ProgramKill kills the whole program twenty-four times: while it
 // starts, works under load and an operator's hands, and stops. What it had
-// accepted is stored in the end, once, also what had become a dead letter.
+// accepted is stored in the end, once, also what had become a dead letter; but
+// not what the operator deleted.
 func TestQ13ProgramKill(t *testing.T) {
 	t.Parallel()
 	in := &instance{t: t, dir: t.TempDir()}
-	said, spoilt := counted{}, map[queue.ID]spoiltRow{}
+	c := &crashes{said: map[int64]bool{}, faults: spoilt{}}
 	for i := range programKills {
-		said.killOne(in, i)
-		if i%4 == 2 {
-			spoil(t, in.dir, spoilt)
-		}
+		c.kill(in, i)
+		c.faults.spoil(t, in.dir)
 	}
 	in.settle("what is left is delivered")
-	unspoil(t, in.dir, spoilt)
+	deleted := c.faults.mend(t, in.dir)
 	in.dynotap("dead-letters", "retry", "--all")
 	in.settle("what was mended is delivered")
 	stored := map[int64]int{}
@@ -52,7 +62,13 @@ func TestQ13ProgramKill(t *testing.T) {
 		}
 	}
 	accepted := 0
-	for n, ok := range said {
+	for n := range deleted {
+		if stored[n] != 0 {
+			t.Errorf("number %d was deleted and is stored", n)
+		}
+		delete(c.said, n)
+	}
+	for n, ok := range c.said {
 		if ok {
 			accepted++
 		}
@@ -61,33 +77,36 @@ func TestQ13ProgramKill(t *testing.T) {
 		}
 	}
 	for n := range stored {
-		if _, tried := said[n]; !tried {
+		if _, tried := c.said[n]; !tried {
 			t.Errorf("number %d was never sent", n)
 		}
 	}
-	if len(spoilt) == 0 || accepted == 0 {
-		t.Errorf("%d accepted, %d batches spoilt", accepted, len(spoilt))
+	if len(c.faults) == 0 || accepted == 0 || slices.Contains(c.hit[:], 0) {
+		t.Errorf("%d accepted, %d batches spoilt, killed %v", accepted, len(c.faults), c.hit)
 	}
-	t.Logf("%d numbers accepted, %d stored, %d batches were spoilt and mended", accepted, len(stored), len(spoilt))
+	t.Logf("killed %v (operated, stopping, loaded, starting): %d numbers accepted, %d stored, %d batches spoilt, %d numbers deleted",
+		c.hit, accepted, len(stored), len(c.faults), len(deleted))
 }
 
-// killOne runs the program until it is killed, in one way of four.
-func (c counted) killOne(in *instance, i int) {
-	t := in.t
-	cmd := in.counting(countFrom + fmt.Sprintf("=%d", int64(i)<<32))
+// kill runs the program until it is killed at the next moment.
+func (c *crashes) kill(in *instance, turn int) {
+	t, moment := in.t, turn%moments
+	cmd := in.counting(countFrom + fmt.Sprintf("=%d", int64(turn)<<32))
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	soon := func(limit time.Duration) { time.AfterFunc(rand.N(limit), func() { _ = cmd.Process.Kill() }) }
-	lines, last := 0, 1+rand.IntN(60)
-	if i%4 == 3 {
-		soon(200 * time.Millisecond) // while it starts, or just after
+	if moment == whileItStarts {
+		soon(c.starts)
 	}
 	defer time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }).Stop() // it hangs
+	lines, last := 0, 1+rand.IntN(60)
+	var operator sync.WaitGroup
 	for said := bufio.NewReader(pipe); ; {
 		line, err := said.ReadString('\n')
 		if errors.Is(err, io.EOF) {
@@ -96,28 +115,36 @@ func (c counted) killOne(in *instance, i int) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if took := time.Since(began); lines == 0 && (c.starts == 0 || took < c.starts) {
+			c.starts = took
+		}
 		c.hear(t, line)
 		if lines++; lines != last {
 			continue
 		}
-		switch i % 4 {
-		case 0:
-			in.operate()
-			soon(5 * time.Millisecond)
-		case 1:
+		switch moment {
+		case whileOperated:
+			operator.Go(func() { c.faults.operate(in, turn) })
+			soon(30 * time.Millisecond)
+		case whileItStops:
 			_ = cmd.Process.Signal(syscall.SIGTERM)
-			soon(60 * time.Millisecond)
-		default:
+			soon([]time.Duration{3 * time.Millisecond, 60 * time.Millisecond}[turn/moments%2])
+		case underLoad:
 			soon(5 * time.Millisecond)
 		}
 	}
 	_ = cmd.Wait() // killed, or it stopped in time
-	if state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !state.Signaled() && state.ExitStatus() != 0 {
+	operator.Wait()
+	state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !state.Signaled() && state.ExitStatus() != 0 {
 		t.Fatalf("dynotap ended by itself: %v\n%s", cmd.ProcessState, in.stderr.String())
+	}
+	if state.Signaled() && (moment == whileItStarts) == (lines == 0) {
+		c.hit[moment]++
 	}
 }
 
-func (c counted) hear(t *testing.T, line string) {
+func (c *crashes) hear(t *testing.T, line string) {
 	t.Helper()
 	var verb string
 	var first, end int64
@@ -125,7 +152,7 @@ func (c counted) hear(t *testing.T, line string) {
 		t.Fatalf("%q: %v", line, err)
 	}
 	for n := first; n < end; n++ {
-		c[n] = verb == "accepted"
+		c.said[n] = verb == "accepted"
 	}
 }
 
@@ -135,18 +162,6 @@ func (in *instance) counting(environ ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), environ...)
 	cmd.Stderr = &in.stderr
 	return cmd
-}
-
-// operate is an operator who tries all dead letters again.
-func (in *instance) operate() {
-	holder, err := db.HolderOf(in.dir)
-	if err != nil || holder.Address == "" {
-		return // not there yet
-	}
-	c := &client{base: "http://" + holder.Address + "/", token: holder.Token, http: newHTTPClient()}
-	if _, err := c.call(in.t.Context(), http.MethodPost, "api/v1/dead-letters/retry", nil, nil); err != nil {
-		in.t.Logf("retry: %v", err)
-	}
 }
 
 // settle runs the program until nothing waits, and ends it in order.
@@ -162,11 +177,12 @@ func (in *instance) settle(what string) {
 		if err != nil || holder.PID != cmd.Process.Pid || holder.Address == "" {
 			return false
 		}
-		c := &client{base: "http://" + holder.Address + "/", token: holder.Token, http: newHTTPClient()}
+		in.client = clientOf(holder)
 		var stats queue.Stats
-		_, err = c.get(t.Context(), "api/v1/queue", nil, &stats)
+		_, err = in.client.get(t.Context(), "api/v1/queue", nil, &stats)
 		return err == nil && stats.CurrentSize == 0
 	})
+	in.balanced()
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -175,62 +191,6 @@ func (in *instance) settle(what string) {
 	}
 }
 
-// spoiltRow is what a queue's row held.
-type spoiltRow struct {
-	payload []byte
-	crc     int64
-}
-
-// spoil makes the newest item in the queue undecodable, with a true checksum,
-// as a faulty version of dynotap might.
-func spoil(t *testing.T, dir string, spoilt map[queue.ID]spoiltRow) {
-	t.Helper()
-	onDatabase(t, dir, func(tx *db.Tx) error {
-		var id int64
-		var row spoiltRow
-		var metadata string
-		err := tx.Query(`SELECT id, payload, crc, metadata FROM queue WHERE attempts = 0 ORDER BY id DESC LIMIT 1`, func(s *sqlite3.Stmt) error {
-			id, row = s.ColumnInt64(0), spoiltRow{s.ColumnBlob(1, nil), s.ColumnInt64(2)}
-			metadata = s.ColumnText(3)
-			return nil
-		})
-		if err != nil || id == 0 {
-			return err
-		}
-		if _, again := spoilt[queue.ID(id)]; again {
-			return nil
-		}
-		spoilt[queue.ID(id)] = row
-		bad := []byte("no batch")
-		return tx.Exec(`UPDATE queue SET payload = ?, crc = ? WHERE id = ?`, bad,
-			crc32.Checksum(slices.Concat(bad, []byte(metadata)), crc32.MakeTable(crc32.Castagnoli)), id)
-	})
-}
-
-// unspoil gives the spoilt items, which must be dead letters, their payloads
-// back.
-func unspoil(t *testing.T, dir string, spoilt map[queue.ID]spoiltRow) {
-	t.Helper()
-	onDatabase(t, dir, func(tx *db.Tx) error {
-		for id, row := range spoilt {
-			if err := tx.Exec(`UPDATE dead_letters SET payload = ?, crc = ? WHERE id = ? AND reason = 'undecodable'`, row.payload, row.crc, int64(id)); err != nil {
-				return err
-			}
-			if tx.Changes() != 1 {
-				t.Errorf("%s is no dead letter", id)
-			}
-		}
-		return nil
-	})
-}
-
-func onDatabase(t *testing.T, dir string, do func(*db.Tx) error) {
-	t.Helper()
-	d, err := db.Open(t.Context(), dir, db.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(d.Write(t.Context(), do), d.Close()); err != nil {
-		t.Fatal(err)
-	}
+func clientOf(h db.Holder) *client {
+	return &client{base: "http://" + h.Address + "/", token: h.Token, http: newHTTPClient()}
 }
