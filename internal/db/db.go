@@ -50,7 +50,7 @@ type DB struct {
 	lock    *lockFile
 	jobs    chan *job
 	closing chan struct{}
-	written chan struct{} // closed when the writer has ended
+	turn    chan *writer // one, whose turn it is to write
 	readers pool
 	close   sync.Once
 	closed  error
@@ -76,7 +76,7 @@ func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
 		logger:  opts.Logger,
 		jobs:    make(chan *job),
 		closing: make(chan struct{}),
-		written: make(chan struct{}),
+		turn:    make(chan *writer, 1),
 	}
 	if d.logger == nil {
 		d.logger = slog.New(slog.DiscardHandler)
@@ -101,7 +101,7 @@ func Open(ctx context.Context, dir string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(d.explain("open", err), d.lock.release())
 	}
-	go d.write(conn)
+	d.turn <- &writer{tx: &Tx{*conn}}
 	return d, nil
 }
 
@@ -131,7 +131,10 @@ func (d *DB) Close() error {
 	d.close.Do(func() {
 		close(d.closing)
 		readers := d.readers.drain()
-		<-d.written // the writer closes its connection last: that checkpoints
+		w := <-d.turn                               // for good
+		if err := d.leave(&w.tx.Conn); err != nil { // last: that checkpoints
+			d.logger.Error("close database", "path", d.path, "error", err)
+		}
 		d.closed = errors.Join(readers, d.lock.release())
 	})
 	return d.closed

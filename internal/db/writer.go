@@ -26,7 +26,7 @@ type job struct {
 // Write runs fn in a transaction and returns when the commit is durable, or
 // with the error that undid it. Functions that wait at the same time share one
 // transaction; each is undone alone if it fails or panics, all if the commit
-// fails. fn runs on the writer's goroutine: it must not call Write or block.
+// fails. One of those who wait runs them all: fn must not call Write or block.
 //
 // ctx bounds only the waiting to be taken; once taken, fn's outcome is told.
 // Errors: fn's own, ErrDiskFull (the writer goes on and recovers when there is
@@ -35,55 +35,56 @@ type job struct {
 func (d *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	j := &job{run: fn, done: make(chan struct{})}
 	select {
+	case <-d.closing:
+		return ErrClosed
+	default:
+	}
+	select {
+	case w := <-d.turn:
+		d.write(w, j)
 	case d.jobs <- j:
+		<-j.done
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the database: %w", ctx.Err())
 	case <-d.closing:
 		return ErrClosed
 	}
-	<-j.done
 	return d.explain("write", j.err)
 }
 
-// write is the single writer. The channel is unbuffered: a job that was
-// received is taken.
-func (d *DB) write(conn *Conn) {
-	defer close(d.written)
-	tx := &Tx{*conn}
-	group := make([]*job, 0, maxGroup)
-	for {
-		select {
-		case j := <-d.jobs:
-			group = append(group[:0], j)
-		case <-d.closing:
-			if err := d.leave(conn); err != nil {
-				d.logger.Error("close database", "path", d.path, "error", err)
-			}
-			return
-		}
-		runtime.Gosched() // those woken by the last commit join this one
-		group = d.gather(group)
-		for rest := group; len(rest) > 0; {
-			n := d.commit(tx, rest)
-			for _, j := range rest[:n] {
-				close(j.done)
-			}
-			rest = rest[n:]
-		}
-		clear(group)
-	}
+// writer is the one connection that writes. Whoever has taken it from the
+// channel writes, for himself and for those who wait.
+type writer struct {
+	tx    *Tx
+	group []*job
 }
 
-func (d *DB) gather(group []*job) []*job {
-	for len(group) < maxGroup {
+// write commits a job together with those that wait, and gives the writer
+// back. The channel of jobs is unbuffered: a job that was received is taken.
+func (d *DB) write(w *writer, j *job) {
+	defer func() { d.turn <- w }()
+	runtime.Gosched() // those woken by the last commit join this one
+	w.group = append(w.group[:0], j)
+	d.gather(w)
+	for rest := w.group; len(rest) > 0; {
+		n := d.commit(w.tx, rest)
+		for _, j := range rest[:n] {
+			close(j.done)
+		}
+		rest = rest[n:]
+	}
+	clear(w.group)
+}
+
+func (d *DB) gather(w *writer) {
+	for len(w.group) < maxGroup {
 		select {
 		case j := <-d.jobs:
-			group = append(group, j)
+			w.group = append(w.group, j)
 		default:
-			return group
+			return
 		}
 	}
-	return group
 }
 
 // leave closes the writer's connection, the last one: that merges the WAL and
