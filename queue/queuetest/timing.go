@@ -89,7 +89,8 @@ func testFullGoes(b *bench) {
 	s.FlushInterval, s.BatchSize, s.MaxSize = 5*time.Second, 10, 2
 	timed(t, b, s, done, func(q *queue.Queue, came func() string) {
 		enqueue(t, q, sample.Normal, "n1", "n2", "n3")
-		if got := came(); got != "0s:n1,n2" && got != "0s:n1 0s:n2" {
+		// A place that was promised to a newcomer counts before it is there.
+		if got := came(); !slices.Contains([]string{"0s:n1,n2", "0s:n1 0s:n2", "0s:n1 0s:n2,n3"}, got) {
 			t.Errorf("came %q", got)
 		}
 	})

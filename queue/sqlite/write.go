@@ -187,7 +187,7 @@ const (
 // item.
 func bulkInsert() string {
 	var sql strings.Builder
-	sql.WriteString(`INSERT INTO queue (` + columns + `) VALUES `)
+	sql.WriteString(`INSERT OR FAIL INTO queue (` + columns + `) VALUES `)
 	for i := range bulk {
 		if i > 0 {
 			sql.WriteByte(',')
