@@ -31,8 +31,9 @@ type tree struct {
 
 // row is a record; key is the rowid where there is one.
 type row struct {
-	key    int64
-	fields []any // nil, int64, float64, string or []byte
+	key      int64
+	fields   []any // nil, int64, float64, string or []byte
+	doubtful bool  // from a doubtful page
 }
 
 // walker goes through b-trees and leaves out what cannot be read.
@@ -57,6 +58,8 @@ type node struct {
 	kind  byte
 	cells []int // where each begins
 	right uint32
+
+	doubtful bool
 }
 
 func (n *node) inner() bool { return n.kind == innerIndex || n.kind == innerTable }
@@ -134,6 +137,12 @@ func (w *walker) node(t *tree, which uint32, depth int) *node {
 	if err == nil && (n.kind == leafTable || n.kind == innerTable) != t.rowid {
 		err = errNoSense
 	}
+	if err == nil && w.pages.doubtful[which] {
+		n.doubtful = true
+		if !w.flawless(n, which) {
+			err = errNoSense
+		}
+	}
 	if err != nil {
 		t.lostPages++
 		w.problem(which, fmt.Sprintf("page of %s: %v", t.name, err))
@@ -159,9 +168,15 @@ func (w *walker) cell(t *tree, n *node, which uint32, i int) error {
 	return w.row(t, r)
 }
 
-// record reads the row of a cell with what of it lies in overflow pages.
-func (w *walker) record(n *node, at int) (r row, err error) {
-	usable := w.pages.usable()
+// layout is where the record of a cell lies.
+type layout struct {
+	key  int64
+	at   int // where it begins on the page
+	here int // how much of it lies there; the rest is in overflow pages
+	size int
+}
+
+func (w *walker) layout(n *node, at int) (l layout, ok bool) {
 	if n.kind == innerIndex {
 		at += 4
 	}
@@ -170,58 +185,69 @@ func (w *walker) record(n *node, at int) (r row, err error) {
 	if n.kind == leafTable && used > 0 {
 		var key uint64
 		key, used = varint(n.page[at:])
-		r.key = int64(key)
+		l.key = int64(key)
 		at += used
 	}
+	usable := w.pages.usable()
 	if used == 0 || size > uint64(w.pages.count)*uint64(usable) {
-		return r, errNoSense
+		return l, false
 	}
 	most := (usable-12)*64/255 - 23
 	if n.kind == leafTable {
 		most = usable - 35
 	}
-	here := int(size)
-	if here > most {
+	l.at, l.here, l.size = at, int(size), int(size)
+	if l.here > most {
 		least := (usable-12)*32/255 - 23
-		here = least + (int(size)-least)%(usable-4)
-		if here > most {
-			here = least
+		l.here = least + (l.size-least)%(usable-4)
+		if l.here > most {
+			l.here = least
 		}
 	}
-	if at+here > usable || here < int(size) && at+here+4 > usable {
-		return r, errNoSense
+	return l, at+l.here <= usable && (l.here == l.size || at+l.here+4 <= usable)
+}
+
+// record reads the row of a cell with what of it lies in overflow pages.
+func (w *walker) record(n *node, at int) (row, error) {
+	l, ok := w.layout(n, at)
+	if !ok {
+		return row{}, errNoSense
 	}
-	payload := n.page[at : at+here]
-	if here < int(size) {
-		payload, err = w.overflow(payload, number(n.page, at+here), int(size))
+	r := row{key: l.key, doubtful: n.doubtful}
+	payload := n.page[l.at : l.at+l.here]
+	if l.here < l.size {
+		whole, doubtful, err := w.overflow(payload, number(n.page, l.at+l.here), l.size)
 		if err != nil {
 			return r, err
 		}
+		payload, r.doubtful = whole, r.doubtful || doubtful
 	}
+	var err error
 	r.fields, err = fieldsOf(payload)
 	return r, err
 }
 
-func (w *walker) overflow(payload []byte, next uint32, size int) ([]byte, error) {
+func (w *walker) overflow(payload []byte, next uint32, size int) (whole []byte, doubtful bool, err error) {
 	payload = append(make([]byte, 0, min(size, 1<<20)), payload...)
 	for len(payload) < size {
 		if next < uint32(len(w.seen)) && next > 0 && w.seen[next] {
-			return nil, fmt.Errorf("its page %d is in two places at once", next)
+			return nil, false, fmt.Errorf("its page %d is in two places at once", next)
 		}
 		page, err := w.pages.read(next)
 		if next < uint32(len(w.seen)) {
 			w.seen[next] = true
 		}
 		if err != nil {
-			return nil, fmt.Errorf("its page %d: %w", next, err)
+			return nil, false, fmt.Errorf("its page %d: %w", next, err)
 		}
+		doubtful = doubtful || w.pages.doubtful[next]
 		next = number(page, 0)
 		payload = append(payload, page[4:min(w.pages.usable(), 4+size-len(payload))]...)
 	}
 	if next != 0 {
-		return nil, errNoSense
+		return nil, false, errNoSense
 	}
-	return payload, nil
+	return payload, doubtful, nil
 }
 
 // freeList marks the free pages. It is whole when as many are found as the

@@ -3,6 +3,7 @@ package db
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -95,7 +96,9 @@ func fill(tx execer) error {
 	for n := range 300 {
 		key, blob := fmt.Sprintf("%03d", n), bytes.Repeat([]byte{byte(n)}, 100)
 		exec(`INSERT INTO meta VALUES (?, ?)`, "key "+key, blob)
-		exec(`INSERT INTO channel_sets VALUES (?, 'jetdrive', ?)`, append([]byte(key), blob[:29]...), blob)
+		body := append([]byte(key), blob...)
+		id := sha256.Sum256(body)
+		exec(`INSERT INTO channel_sets VALUES (?, 'jetdrive', ?)`, id[:], body)
 		exec(`INSERT INTO captures VALUES (?, 'live', 'jetdrive', ?, NULL, 'wall', '{}')`, "capture "+key, n)
 		exec(`INSERT INTO chunks (capture, batch, set_id, first_us, last_us, samples, body) VALUES (?, ?, ?, 1, 2, 3, ?)`,
 			"capture "+key, blob[:16], blob[:32], bytes.Repeat(blob, 5))
@@ -278,4 +281,91 @@ func fileOf(tb testing.TB, content []byte) *os.File {
 	check(tb, err)
 	tb.Cleanup(func() { _ = file.Close() })
 	return file
+}
+
+// flipNewest flips a byte of the newest state of a leaf whose state before has
+// a row that is gone since.
+func flipNewest(at int) func(*testing.T, files) {
+	return func(t *testing.T, f files) {
+		t.Helper()
+		log := f[FileName+walSuffix]
+		newest := walOf(t, f).frames
+		prior := map[uint32][]int64{}
+		for begin := walHeaderSize; begin < len(log); begin += walFrameHeader + usualPageSize {
+			n, content := number(log, begin), begin+walFrameHeader
+			keys := keysOf(log[content : content+usualPageSize])
+			gone := func(key int64) bool { return !slices.Contains(keys, key) }
+			if newest[n] == int64(content) && len(keys) > 0 && len(keys) < len(prior[n]) && slices.ContainsFunc(prior[n], gone) {
+				log[content+at] ^= 0x10
+				return
+			}
+			prior[n] = keys
+		}
+		t.Fatal("there is no such page")
+	}
+}
+
+// keysOf gives the rowids on a leaf of a table.
+func keysOf(page []byte) (keys []int64) {
+	w := newWalker(&pages{wal: &wal{}, size: usualPageSize, reserve: sumSize, count: 1 << 20})
+	n, err := parse(page, 2, w.pages.usable())
+	if err != nil || n.kind != leafTable {
+		return nil
+	}
+	for _, cell := range n.cells {
+		l, _ := w.layout(n, cell)
+		keys = append(keys, l.key)
+	}
+	return keys
+}
+
+func walOf(t *testing.T, f files) *wal {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "wal")
+	check(t, os.WriteFile(path, f[FileName+walSuffix], 0o600))
+	w, err := readWAL(path, walHints{pageSize: usualPageSize, synced: true})
+	check(t, err)
+	t.Cleanup(func() { _ = w.file.Close() })
+	return w
+}
+
+// vacuumWithoutSums moves every table, as a program does that knows no sums.
+func vacuumWithoutSums(t *testing.T, f files) {
+	t.Helper()
+	dir := t.TempDir()
+	f.save(t, dir)
+	raw, err := sqlite3.Open(filepath.Join(dir, FileName))
+	check(t, err)
+	check(t, raw.Exec(`VACUUM`), raw.Close())
+	f[FileName] = load(dir)[FileName]
+	for at := usualPageSize; at <= len(f[FileName]); at += usualPageSize {
+		clear(f[FileName][at-sumSize : at])
+	}
+}
+
+// checkpointed merges the WAL and leaves it as it is.
+func checkpointed(t *testing.T, f files) {
+	t.Helper()
+	dir := t.TempDir()
+	f.save(t, dir)
+	raw, err := sqlite3.Open(filepath.Join(dir, FileName))
+	check(t, err)
+	check(t, raw.Exec(`PRAGMA wal_checkpoint(FULL)`))
+	maps.Copy(f, load(dir))
+	check(t, raw.Close())
+}
+
+// mergeWithoutSums does what a program does that knows no sums.
+func mergeWithoutSums(t *testing.T, f files) {
+	t.Helper()
+	w := walOf(t, f)
+	main := make([]byte, int(w.count)*usualPageSize)
+	copy(main, f[FileName])
+	for n, at := range w.frames {
+		_, err := w.file.ReadAt(main[(n-1)*usualPageSize:n*usualPageSize], at)
+		check(t, err)
+	}
+	f[FileName] = main
+	delete(f, FileName+walSuffix)
+	delete(f, FileName+shmSuffix)
 }

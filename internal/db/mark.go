@@ -13,6 +13,19 @@ type mark struct {
 	WAL    bool `json:"wal,omitempty"`    // its WAL has commits
 	// Fsync: the commits in the WAL were flushed one by one.
 	Fsync bool `json:"fsync,omitempty"`
+	// Time is when the file was last changed before it was closed, in
+	// nanoseconds.
+	Time int64 `json:"time,omitempty"`
+}
+
+// knows reports whether nobody has written to the main file since it was
+// closed.
+func (m mark) knows(main *os.File) bool {
+	if main == nil || m.Time == 0 {
+		return false
+	}
+	info, err := main.Stat()
+	return err == nil && info.ModTime().UnixNano() == m.Time
 }
 
 // synced reports whether the commits in the WAL were flushed one by one; fsync

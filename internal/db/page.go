@@ -79,6 +79,9 @@ var (
 	errBeyond  = errors.New("it lies beyond the end of the file")
 	errFrame   = errors.New("its newest state was in a damaged part of the WAL")
 	errNoSense = errors.New("its content makes no sense")
+	// Why it can be read all the same.
+	errMended   = errors.New("one byte was damaged; its checksum told which, and what it was")
+	errDoubtful = errors.New("its checksum does not match its content, as after another program has written it: it is taken as it is where it makes sense")
 )
 
 // pages reads the pages of a database as its last commit left them: from the
@@ -92,9 +95,9 @@ type pages struct {
 	// pages have sums.
 	reserve int
 	count   uint32 // pages of the database
-	// trust: the sums need not be right. A program that keeps none has written
-	// pages since.
-	trust bool
+	// doubtful pages have a wrong sum and are taken as they are, if they make
+	// sense: a program that keeps no sums may have written them.
+	doubtful map[uint32]bool
 }
 
 func (p *pages) usable() int { return p.size - p.reserve }
@@ -113,9 +116,8 @@ func (p *pages) read(n uint32) ([]byte, error) {
 		return nil, fmt.Errorf("page %d is not one of the %d of the database", n, p.count)
 	}
 	page := make([]byte, p.size)
-	if at, ok := p.wal.frames[n]; ok {
-		_, err := p.wal.file.ReadAt(page, at)
-		return page, err
+	if _, ok := p.wal.frames[n]; ok {
+		return page, p.wal.read(n, page)
 	}
 	if p.wal.lost[n] {
 		return nil, errFrame
@@ -126,7 +128,7 @@ func (p *pages) read(n uint32) ([]byte, error) {
 	if _, err := p.main.ReadAt(page, p.offset(n)); err != nil {
 		return nil, err
 	}
-	if p.sums() && !p.trust && !summed(page) {
+	if p.sums() && !summed(page) && !mend(page) && !p.doubtful[n] {
 		return nil, errSum
 	}
 	return page, nil

@@ -1,8 +1,10 @@
 package db
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +58,7 @@ type count struct{ items, samples int64 }
 // copy does it, and lists what it could not read beyond what was known.
 func (s *salvage) copy(f *found) error {
 	s.from.problem = func(page uint32, what string) {
-		if !covered(f.problems, page) {
+		if !covered(f.problems, page) || f.pages.doubtful[page] && !slices.Contains(f.problems, f.problemAt(page, what)) {
 			f.problem(FileName, page, 1, what)
 		}
 	}
@@ -107,6 +109,9 @@ func (s *salvage) put(t *tree, r row) error {
 		return s.refuse(t, errNoSense)
 	}
 	columns = columns[:len(r.fields)]
+	if r.doubtful && !proven(columns, r.fields) {
+		return s.refuse(t, errSum)
+	}
 	names, args := make([]string, len(columns)), r.fields
 	for i, c := range columns {
 		names[i] = c.name
@@ -127,6 +132,30 @@ func (s *salvage) put(t *tree, r row) error {
 		return nil
 	}
 	return errors.Join(s.to.Exec(`COMMIT`), s.to.Exec(`BEGIN IMMEDIATE`))
+}
+
+// proven reports whether a row agrees with the sum that it has of its own, if
+// it has one.
+func proven(columns []column, fields []any) bool {
+	value := func(name string) any {
+		for i, c := range columns {
+			if c.name == name {
+				return fields[i]
+			}
+		}
+		return nil
+	}
+	if sum, ok := value("crc").(int64); ok { // of a queue item
+		payload, _ := value("payload").([]byte)
+		metadata, _ := value("metadata").(string)
+		table := crc32.MakeTable(crc32.Castagnoli)
+		return int64(crc32.Update(crc32.Checksum(payload, table), table, []byte(metadata))) == sum
+	}
+	if id, ok := value("id").([]byte); ok { // of a channel set
+		body, _ := value("body").([]byte)
+		return sha256.Sum256(body) == [sha256.Size]byte(append(id, make([]byte, sha256.Size)...))
+	}
+	return true
 }
 
 func (s *salvage) refuse(t *tree, why error) error {

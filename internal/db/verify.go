@@ -17,6 +17,7 @@ type found struct {
 	first    []byte // what the main file begins with, up to a page
 	header   []byte // page 1; nil where it cannot be read
 	blank    bool   // there is nothing yet
+	foreign  bool   // another program may have written the file
 	problems []Problem
 }
 
@@ -57,10 +58,15 @@ func (f *found) look(path string, before mark, fsync bool) error {
 		f.blank = true
 		return nil
 	}
+	if before.WAL { // a program that merges the WAL removes both files
+		f.foreign = p.wal.file == nil && !shared
+	} else {
+		f.foreign = !before.knows(p.main)
+	}
 	if err := f.readHeader(); err != nil {
 		return err
 	}
-	f.checkFiles(before, shared)
+	f.checkFiles(before)
 	f.checkPages()
 	return nil
 }
@@ -88,6 +94,9 @@ func (f *found) openMain(path string) (err error) {
 			n = 0 // the scan tells
 		}
 		f.first = f.first[:n]
+		if p.size == usualPageSize && len(f.first) == p.size && !summed(f.first) {
+			mend(f.first)
+		}
 		size := pageSizeOf(f.first)
 		if size == 0 || size == p.size {
 			return nil
@@ -127,6 +136,19 @@ func (f *found) firstStands() bool {
 	return f.scan.right == 0
 }
 
+// firstMakesSense reports whether a program that keeps no sums may have left
+// the first page as it is.
+func (f *found) firstMakesSense() bool {
+	page := f.first
+	if len(page) < f.pages.size || pageSizeOf(page) == 0 || number(page, ownerAt) != applicationID {
+		return false
+	}
+	newest, err := SchemaVersion()
+	version := int(number(page, versionAt))
+	return err == nil && version >= 1 && version <= newest && page[reserveAt] == sumSize &&
+		number(page, countAt) <= uint32(f.scan.whole)+uint32(len(f.pages.wal.frames))
+}
+
 // errForeign says why a file is left alone, and what to do about it.
 func errForeign(why string) error {
 	return fmt.Errorf("%w: %s; nothing was changed: move the file away, or choose another directory with --data", ErrCorrupt, why)
@@ -139,13 +161,13 @@ func (f *found) readHeader() error {
 	if p.bytes > f.scan.whole*int64(p.size) {
 		p.count++
 	}
-	if at, ok := p.wal.frames[1]; ok {
+	if _, ok := p.wal.frames[1]; ok {
 		page := make([]byte, p.size)
-		if _, err := p.wal.file.ReadAt(page, at); err != nil {
+		if err := p.wal.read(1, page); err != nil {
 			return fmt.Errorf("%w: %w", ErrIO, err)
 		}
 		f.header = page
-	} else if !p.wal.lost[1] && f.firstStands() {
+	} else if !p.wal.lost[1] && (f.firstStands() || f.foreign && f.firstMakesSense()) {
 		f.header = f.first
 	}
 	if f.header != nil {
@@ -163,7 +185,7 @@ func (f *found) readHeader() error {
 }
 
 // checkFiles looks for what is missing, and what the WAL tells.
-func (f *found) checkFiles(before mark, shared bool) {
+func (f *found) checkFiles(before mark) {
 	p := f.pages
 	switch {
 	case p.main == nil:
@@ -174,7 +196,6 @@ func (f *found) checkFiles(before mark, shared bool) {
 		f.problem(FileName, 1, 1, "the first page is damaged")
 	}
 	if p.wal.file == nil && before.WAL {
-		p.trust = !shared // it takes both files with it when it has merged them
 		f.problem(FileName+walSuffix, 0, 0, "it is missing: what was committed since the last checkpoint is lost, "+
 			"unless another program has written it into "+FileName)
 	}
@@ -187,12 +208,12 @@ func (f *found) checkFiles(before mark, shared bool) {
 // mergedWAL reports whether all that the WAL holds is in the main file.
 func (p *pages) mergedWAL() bool {
 	inMain, inWAL := make([]byte, p.size), make([]byte, p.size)
-	for n, at := range p.wal.frames {
+	for n := range p.wal.frames {
 		if p.main == nil {
 			return false
 		}
 		_, err1 := p.main.ReadAt(inMain, p.offset(n))
-		_, err2 := p.wal.file.ReadAt(inWAL, at)
+		err2 := p.wal.read(n, inWAL)
 		if err1 != nil || err2 != nil || !bytes.Equal(inMain[:p.usable()], inWAL[:p.usable()]) {
 			return false
 		}
@@ -213,14 +234,12 @@ func (f *found) checkPages() {
 	}
 	if f.header == nil {
 		known := func(n uint32) bool { return n == 1 }
-		f.problemSpans(bad.without(known), errSum)
+		f.checkSums(bad.without(known))
 		f.problemSpans(missing.without(known), errBeyond)
 		return
 	}
-	walk := !p.sums() || p.trust && len(bad) > 0
-	if p.sums() && !p.trust {
-		f.problemSpans(bad, errSum)
-	}
+	doubtful := f.checkSums(bad)
+	walk := !p.sums() || doubtful
 	if len(missing)+len(zero) > 0 {
 		w := newWalker(p)
 		w.freeList(f.header) // what was never written is free, or it was
@@ -233,11 +252,41 @@ func (f *found) checkPages() {
 	}
 }
 
+// checkSums tells pages apart that have a wrong sum. It reports whether some
+// are only doubtful.
+func (f *found) checkSums(bad spans) bool {
+	p := f.pages
+	if !p.sums() {
+		return false
+	}
+	p.doubtful = map[uint32]bool{}
+	var mended, lost, foreign spans
+	for _, span := range bad {
+		for n := span[0]; n <= span[1] && n != 0; n++ {
+			page := make([]byte, p.size)
+			_, err := p.main.ReadAt(page, p.offset(n))
+			switch {
+			case err == nil && mend(page):
+				mended.add(n)
+			case err == nil && f.foreign:
+				foreign.add(n)
+				p.doubtful[n] = true
+			default:
+				lost.add(n)
+			}
+		}
+	}
+	f.problemSpans(mended, errMended)
+	f.problemSpans(lost, errSum)
+	f.problemSpans(foreign, errDoubtful)
+	return len(foreign) > 0
+}
+
 // walk reads all that hangs together, and notes what does not.
 func (f *found) walk() {
 	w := newWalker(f.pages)
 	w.problem = func(page uint32, what string) {
-		if !covered(f.problems, page) {
+		if !covered(f.problems, page) || f.pages.doubtful[page] {
 			f.problem(FileName, page, 1, what)
 		}
 	}
@@ -249,10 +298,20 @@ func (f *found) walk() {
 
 func (f *found) problem(file string, page, count uint32, what string) {
 	p := Problem{File: file, Page: page, Pages: count, What: what}
-	if page > 0 && file == FileName {
-		p.Offset = f.pages.offset(page)
+	if file == FileName {
+		p = f.problemAt(page, what)
+		p.Pages = count
 	}
 	f.problems = append(f.problems, p)
+}
+
+// problemAt is one page of the main file, or the whole of it.
+func (f *found) problemAt(page uint32, what string) Problem {
+	p := Problem{File: FileName, Page: page, Pages: min(page, 1), What: what}
+	if page > 0 {
+		p.Offset = f.pages.offset(page)
+	}
+	return p
 }
 
 func (f *found) problemSpans(s spans, why error) {

@@ -12,9 +12,10 @@ import (
 type wal struct {
 	file   *os.File // nil where there is none
 	bytes  int64
-	frames map[uint32]int64 // where in the file the newest state of a page begins
-	lost   map[uint32]bool  // pages whose newest state is unreadable
-	count  uint32           // pages of the database at the last commit; 0: no commit
+	frames map[uint32]int64  // where in the file the newest state of a page begins
+	mended map[uint32][]byte // the newest state where the file has another
+	lost   map[uint32]bool   // pages whose newest state is unreadable
+	count  uint32            // pages of the database at the last commit; 0: no commit
 
 	problems []Problem
 	// unsure: the header is damaged, and what follows it may long be in the
@@ -35,7 +36,7 @@ type walHints struct {
 // making sense for one whose last transaction was interrupted, unless there is
 // proof that what follows was committed.
 func readWAL(path string, hints walHints) (*wal, error) {
-	w := &wal{frames: map[uint32]int64{}, lost: map[uint32]bool{}}
+	w := &wal{frames: map[uint32]int64{}, mended: map[uint32][]byte{}, lost: map[uint32]bool{}}
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return w, nil
@@ -90,7 +91,11 @@ func (w *wal) judge(r *walReader, hints walHints) {
 	knowable := hints.synced && known <= len(r.frames)
 	for _, i := range broken {
 		f := r.frames[i]
-		w.problem(r.offset(i), f.page, fmt.Sprintf("frame %d is damaged", i+1))
+		what := fmt.Sprintf("frame %d is damaged", i+1)
+		if f.mended != nil {
+			what = fmt.Sprintf("frame %d: %v", i+1, errMended)
+		}
+		w.problem(r.offset(i), f.page, what)
 		knowable = knowable && f.page > 0 && f.page <= r.limit && (f.salted || f.proven)
 	}
 	if known > len(r.frames) {
@@ -121,10 +126,11 @@ func (w *wal) apply(r *walReader, last, known int, index walIndex) {
 			g := r.frames[done]
 			if g.proven {
 				w.frames[g.page] = r.offset(done) + walFrameHeader
+				w.mended[g.page] = g.mended
 				delete(w.lost, g.page)
 			} else {
-				delete(w.frames, g.page)
-				w.lost[g.page] = true
+				w.lose(g.page)
+				w.lose(g.other)
 			}
 		}
 		w.count = commit
@@ -139,6 +145,23 @@ func (w *wal) apply(r *walReader, last, known int, index walIndex) {
 			delete(w.lost, n)
 		}
 	}
+}
+
+func (w *wal) lose(page uint32) {
+	if page > 0 {
+		delete(w.frames, page)
+		w.lost[page] = true
+	}
+}
+
+// read gives the newest state of a page that is in the WAL.
+func (w *wal) read(n uint32, page []byte) error {
+	if mended := w.mended[n]; mended != nil {
+		copy(page, mended)
+		return nil
+	}
+	_, err := w.file.ReadAt(page, w.frames[n])
+	return err
 }
 
 // walIndex is what the shared memory of the last process tells about the WAL.

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -44,6 +45,8 @@ type walFrame struct {
 	salted       bool   // it has the header's salts: it is of this generation
 	linked       bool   // its sum continues that of the frame before
 	proven       bool   // its content is right, though SQLite may not see it
+	mended       []byte // its content, where the file has another
+	other        uint32 // the page that it may be of instead; 0: none
 }
 
 // good reports whether SQLite would take the frame after good ones.
@@ -134,31 +137,41 @@ func (r *walReader) frame() walFrame {
 	f.proven = f.linked
 	if !f.linked && f.salted && r.mends < maxMends {
 		r.mends++
-		r.mend(&f, stored, sum)
+		r.mend(&f, walSum{stored[0] - sum[0], stored[1] - sum[1]})
 	}
 	r.before = [2]walSum{stored, sum}
 	return f
 }
 
-// mend finds the page number of a frame of which only that is damaged, or the
-// mark of its commit. With a wrong number an old page would pass for the
-// newest. A sum grows evenly with each word below it.
-func (r *walReader) mend(f *walFrame, stored, sum walSum) {
-	rest := make([]byte, r.size)
-	for at, field := range map[int]*uint32{0: &f.page, 4: &f.commit} {
-		var one [8]byte
-		r.order.PutUint32(one[at:], 1)
-		unit := walSum{}.add(r.order, one[:]).add(r.order, rest)
-		was := r.order.Uint32(r.buf[at:])
-		for v := range r.limit + 1 {
-			var word [4]byte
-			binary.BigEndian.PutUint32(word[:], v)
-			by := r.order.Uint32(word[:]) - was
-			if stored[0]-sum[0] == by*unit[0] && stored[1]-sum[1] == by*unit[1] {
-				*field, f.proven = v, true
-				return
-			}
-		}
+// mend undoes the damage of a single byte of a frame, or of one field of its
+// header. above is what the stored sum is above the computed one.
+func (r *walReader) mend(f *walFrame, above walSum) {
+	content := bytes.Clone(r.buf[walFrameHeader:])
+	places, at, right := explain(content, r.order, above)
+	commit, page := walSum{0, 1}, walSum{1, 1}
+	for range r.size / 8 {
+		commit, page = earlier(commit), earlier(page)
+	}
+	field := func(at int, factor walSum) (uint32, bool) {
+		by, ok := quotient(above, factor)
+		var word [4]byte
+		r.order.PutUint32(word[:], r.order.Uint32(r.buf[at:])+by)
+		v := number(word[:], 0)
+		return v, ok && v <= r.limit
+	}
+	n, maybePage := field(0, page)
+	c, maybeCommit := field(4, commit)
+	maybePage = maybePage && n > 0
+	switch {
+	case places == 0 && maybePage && !maybeCommit:
+		f.page, f.proven = n, true
+	case places == 0 && maybeCommit && !maybePage:
+		f.commit, f.proven = c, true
+	case places == 1 && !maybePage && !maybeCommit && above[0] != 0 && above[1] != 0:
+		r.order.PutUint32(content[at:], right)
+		f.mended, f.proven = content, true
+	case maybePage:
+		f.other = n
 	}
 }
 

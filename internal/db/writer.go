@@ -94,7 +94,14 @@ func (d *DB) leave(conn *Conn) error {
 	if err == nil {
 		err = d.lock.remark(mark{Exists: true}, true)
 	}
-	return errors.Join(err, conn.shut())
+	if err := errors.Join(err, conn.shut()); err != nil {
+		return err
+	}
+	info, err := os.Stat(d.path)
+	if err != nil {
+		return err
+	}
+	return d.lock.remark(mark{Exists: true, Time: info.ModTime().UnixNano()}, false)
 }
 
 // commit runs as many jobs as one transaction carries, at least one, and
