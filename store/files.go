@@ -56,7 +56,8 @@ func (s *Store) makeFolder(name string) error {
 
 // cleanUp removes what an interruption left: unfinished files, files of known
 // captures that have no row (their samples are still chunks), and files of
-// captures whose deletion had begun.
+// captures whose deletion had begun. Files whose rows may have been lost with a
+// damaged database are set aside beside it.
 func (s *Store) cleanUp(ctx context.Context) error {
 	known, err := s.knownFiles(ctx)
 	if err != nil {
@@ -64,6 +65,7 @@ func (s *Store) cleanUp(ctx context.Context) error {
 	}
 	root := filepath.Join(s.dir, capturesDir)
 	var gone, foreign []string
+	aside := map[string]string{} // name to quarantine
 	err = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -76,8 +78,18 @@ func (s *Store) cleanUp(ctx context.Context) error {
 		capture := path.Base(path.Dir(name))
 		switch {
 		case known.files[name]:
-		case strings.HasSuffix(name, unfinished), known.deleted[capture], known.captures[capture] && isSegment(name):
+		case strings.HasSuffix(name, unfinished), known.deleted[capture]:
 			gone = append(gone, name)
+		case known.captures[capture] && isSegment(name):
+			info, err := entry.Info()
+			if err != nil {
+				return err
+			}
+			if quarantine := s.lostWith(info.ModTime()); quarantine != "" {
+				aside[name] = quarantine
+			} else {
+				gone = append(gone, name)
+			}
 		default:
 			foreign = append(foreign, name)
 		}
@@ -91,6 +103,9 @@ func (s *Store) cleanUp(ctx context.Context) error {
 	}
 	for _, name := range gone {
 		s.opts.Logger.Info("remove what an interruption left", "file", name)
+	}
+	if err := s.keepAside(aside); err != nil {
+		return err
 	}
 	if err := s.removeFiles(gone); err != nil {
 		return err
@@ -111,6 +126,33 @@ func (s *Store) cleanUp(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// lostWith gives the quarantine of the database with which the row of a file
+// of that age may have been lost; "" if that cannot be.
+func (s *Store) lostWith(written time.Time) string {
+	for _, q := range s.db.Quarantined() {
+		if !written.After(q.Time.Add(time.Second)) {
+			return q.Dir
+		}
+	}
+	return ""
+}
+
+// keepAside moves sealed files into quarantines.
+func (s *Store) keepAside(files map[string]string) error {
+	for name, quarantine := range files {
+		to := filepath.Join(quarantine, filepath.FromSlash(name))
+		err := os.MkdirAll(filepath.Dir(to), 0o700)
+		if err == nil {
+			err = os.Rename(s.file(name), to)
+		}
+		if err != nil {
+			return fmt.Errorf("set sealed file aside: %w", err)
+		}
+		s.opts.Logger.Error("a sealed file was set aside: its row was lost with the damaged database", "file", name, "now", to)
+	}
+	return nil
 }
 
 // isSegment reports whether a file is named like those we write.
