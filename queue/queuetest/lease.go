@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ncruces/go-sqlite3"
+
 	"dynotap/internal/db"
 	"dynotap/queue"
 	"dynotap/sample"
@@ -197,31 +199,52 @@ func testPanic(b *bench) {
 	}
 }
 
+// testEffects: an effect that fails or panics is undone and is its item's
+// failure; the others are done, once.
 func testEffects(b *bench) {
 	t := b.t
 	q := b.open(t, settings())
-	put(t, q, sample.Normal, "a", "bad", "b")
-	items := lease(t, q, 3)
-	results := make([]queue.Result, 3)
+	put(t, q, sample.Normal, "a", "bad", "b", "c", "panic")
+	items := lease(t, q, 5)
+	results := make([]queue.Result, len(items))
 	for i := range results {
+		name := string(items[i].Payload)
 		results[i].Effect = func(tx *db.Tx) error {
-			err := tx.Exec(`INSERT INTO meta (key, value) VALUES (?, 1)`, "effect "+string(items[i].Payload))
-			if err == nil && i == 1 {
-				err = errTry
+			if err := tx.Exec(`INSERT INTO meta (key, value) VALUES (?, 1)`, "effect "+name); err != nil {
+				return err
 			}
-			return err
+			switch name {
+			case "bad":
+				return errTry
+			case "panic":
+				panic("boom")
+			}
+			return nil
 		}
 	}
-	if err := q.Settle(ctxOf(t), items, results); err != nil {
-		t.Fatal(err)
+	for _, part := range []struct{ from, to int }{{0, 3}, {3, 5}} {
+		if err := q.Settle(ctxOf(t), items[part.from:part.to], results[part.from:part.to]); err != nil {
+			t.Fatal(err)
+		}
 	}
-	again := lease(t, q, 1)
-	if string(again[0].Payload) != "bad" || again[0].Attempts != 1 || !strings.Contains(again[0].LastError, errTry.Error()) {
-		t.Errorf("came again: %+v", again[0])
+	again := lease(t, q, 2)
+	for i, want := range []struct{ name, says string }{{"bad", errTry.Error()}, {"panic", "boom"}} {
+		if it := &again[i]; string(it.Payload) != want.name || it.Attempts != 1 || !strings.Contains(it.LastError, want.says) {
+			t.Errorf("came again: %+v", *it)
+		}
 	}
-	settle(t, q, again, queue.Result{Effect: func(tx *db.Tx) error {
-		return tx.Exec(`UPDATE meta SET value = 2 WHERE key = 'effect a'`)
+	done := ""
+	settle(t, q, again[:1], queue.Result{Effect: func(tx *db.Tx) error {
+		done = ""
+		return tx.Query(`SELECT key FROM meta WHERE key LIKE 'effect %' ORDER BY key`, func(s *sqlite3.Stmt) error {
+			done += strings.TrimPrefix(s.ColumnText(0), "effect ")
+			return nil
+		})
 	}})
+	if done != "abc" {
+		t.Errorf("effects of %q are done", done)
+	}
+	settle(t, q, again[1:], queue.Result{})
 	expectEmpty(t, q)
 }
 

@@ -42,32 +42,33 @@ func (d *Driver) Apply(ctx context.Context, changes []queue.Change) error {
 }
 
 // ApplyEffects implements queue.EffectSettler. Only when an effect fails is
-// the work repeated with a savepoint for each, so that the rule pays nothing
-// for the exception.
+// everything undone and repeated with a savepoint for each, so that the rule
+// pays nothing for the exception.
 func (d *Driver) ApplyEffects(ctx context.Context, changes []queue.Change) error {
 	w := writer{driver: d}
+	failed := false // an effect, through a fault of its own
 	err := d.db.Write(ctx, func(tx *db.Tx) error {
-		err := tx.Savepoint(func() error {
-			w.begin(tx)
-			for i := range changes {
-				c := &changes[i]
-				c.Err = nil
-				if c.Effect != nil {
-					if err := c.Effect(tx); err != nil {
-						return err
-					}
-				}
-				if err := w.change(c); err != nil {
+		w.begin(tx)
+		for i := range changes {
+			c := &changes[i]
+			c.Err = nil
+			if c.Effect != nil {
+				failed = true // if it panics
+				err := c.Effect(tx)
+				failed = err != nil && !db.Environmental(err)
+				if err != nil {
 					return err
 				}
 			}
-			return w.end()
-		})
-		if err == nil || db.Environmental(err) {
-			return err
+			if err := w.change(c); err != nil {
+				return err
+			}
 		}
-		return w.oneByOne(tx, changes)
+		return w.end()
 	})
+	if failed {
+		err = d.db.Write(ctx, func(tx *db.Tx) error { return w.oneByOne(tx, changes) })
+	}
 	if err == nil {
 		w.committed()
 	}
@@ -326,10 +327,7 @@ func (w *writer) flush() {
 func (w *writer) end() error {
 	w.flush()
 	for key, t := range w.totals {
-		err := w.tx.Exec(`INSERT INTO queue_totals (dead, class, source, items, samples) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET items = items + excluded.items, samples = samples + excluded.samples`,
-			key.dead, int(key.class), key.source, t.items, t.samples)
-		if err != nil {
+		if err := w.total(key, t); err != nil {
 			return err
 		}
 	}
@@ -342,6 +340,17 @@ func (w *writer) end() error {
 	}
 	return w.tx.Exec(`INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`,
 		sequenceKey, int64(w.reserved))
+}
+
+// total adds to a total, which is mostly there.
+func (w *writer) total(key totalKey, t total) error {
+	err := w.tx.Exec(`UPDATE queue_totals SET items = items + ?, samples = samples + ? WHERE dead = ? AND class = ? AND source = ?`,
+		t.items, t.samples, key.dead, int(key.class), key.source)
+	if err != nil || w.tx.Changes() > 0 {
+		return err
+	}
+	return w.tx.Exec(`INSERT INTO queue_totals (dead, class, source, items, samples) VALUES (?, ?, ?, ?, ?)`,
+		key.dead, int(key.class), key.source, t.items, t.samples)
 }
 
 func (w *writer) committed() {
