@@ -143,7 +143,7 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	if err := s.service.Stop(ctx); err != nil {
 		return fmt.Errorf("stop source %s: %w", s.opts.Name, err)
 	}
-	s.enter(Disconnected, "stopped") // it may have given up by itself before
+	s.leave(Error) // it had given up by itself
 	return nil
 }
 
@@ -210,7 +210,7 @@ func (s *Supervisor) connectOnce(ctx, round context.Context) bool {
 		return reconnect
 	}
 	s.again = true
-	if s.breaker.state() != Open {
+	if !reconnect || s.breaker.state() != Open { // where nothing follows, no circuit will let it
 		s.enter(Error, err.Error())
 	}
 	if !reconnect {
@@ -220,10 +220,25 @@ func (s *Supervisor) connectOnce(ctx, round context.Context) bool {
 	return ctx.Err() == nil
 }
 
+// leave enters Disconnected from the given state, and from no other: somebody
+// may have started the source again.
+func (s *Supervisor) leave(from State) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	if s.State() == from && !s.service.Running() {
+		s.change(Disconnected, "stopped")
+	}
+}
+
 // enter changes the state and tells it.
 func (s *Supervisor) enter(to State, reason string) {
 	s.order.Lock()
 	defer s.order.Unlock()
+	s.change(to, reason)
+}
+
+// change is enter with order held.
+func (s *Supervisor) change(to State, reason string) {
 	s.mu.Lock()
 	t := Transition{Source: s.opts.Name, From: s.state, To: to, At: time.Now(), Reason: reason}
 	if t.From != t.To {

@@ -127,6 +127,15 @@ func StickRead() Step {
 	}}
 }
 
+// DeafRead blocks one Read for d, whatever its context says and even if it is
+// closed.
+func DeafRead(d time.Duration) Step {
+	return Step{times: 1, read: func(context.Context, *reader, func(*sample.Batch) error) error {
+		<-time.After(d)
+		return nil
+	}}
+}
+
 // Fake is a source that follows a script: each Open takes the next step. After
 // the last one every Open succeeds and its Reader waits.
 type Fake struct {
