@@ -71,6 +71,7 @@ type Supervisor struct {
 	mu    sync.Mutex
 	state State
 	since time.Time
+	began time.Time               // of the newest Start
 	round context.CancelCauseFunc // ends the waits of the present round
 
 	panicked string // the last panic that was logged
@@ -92,8 +93,8 @@ func NewSupervisor(src Source, opts Options) (*Supervisor, error) {
 	s := &Supervisor{
 		source: src, opts: opts, settings: opts.Settings,
 		breaker: newBreaker(opts.Settings.Breaker),
-		stats:   newStatistics(), channels: newChannelWatch(),
-		state: Disconnected, since: time.Now(),
+		stats:   newStatistics(), channels: newChannelWatch(opts.Settings.StaleAfter),
+		state: Disconnected, since: time.Now(), began: time.Now(),
 	}
 	s.retry = failsafe.With[any](retrypolicy.NewBuilder[any]().
 		WithMaxAttempts(s.settings.Retry.MaxAttempts).
@@ -163,6 +164,9 @@ func (s *Supervisor) Reset() {
 // run makes connection after connection until ctx ends or the source gives up.
 func (s *Supervisor) run(ctx context.Context) error {
 	s.again = false
+	s.mu.Lock()
+	s.began = time.Now()
+	s.mu.Unlock()
 	defer s.settle(ctx)
 	s.enter(Connecting, "started")
 	for ctx.Err() == nil {
