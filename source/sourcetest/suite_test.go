@@ -16,13 +16,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// Not parallel: the suite looks for goroutines left behind.
 func TestSuiteAcceptsASoundSource(t *testing.T) {
-	t.Parallel()
-	sourcetest.Run(t, func(*testing.T) sourcetest.Device {
-		d := &wire{present: true, data: make(chan float64, 1)}
-		d.set = sample.NewChannelSet("wire", []sample.Channel{{Key: "W/1/0", Label: "Engine RPM", NativeUnit: sample.RPM}})
-		return d
-	})
+	t.Run("in real time", func(t *testing.T) { sourcetest.Run(t, newWire) })
+	t.Run("in a bubble", func(t *testing.T) { sourcetest.RunInBubble(t, newWire) })
+}
+
+func newWire(*testing.T) sourcetest.Device {
+	d := &wire{present: true, data: make(chan float64, 1)}
+	d.set = sample.NewChannelSet("wire", []sample.Channel{{Key: "W/1/0", Label: "Engine RPM", NativeUnit: sample.RPM}})
+	return d
 }
 
 // wire is a device whose samples go through a channel.
@@ -40,6 +43,12 @@ func (w *wire) Send(testing.TB) {
 	select {
 	case w.data <- 1000:
 	default:
+	}
+}
+
+func (w *wire) Flood(t testing.TB, messages int) {
+	for range messages {
+		w.Send(t)
 	}
 }
 
