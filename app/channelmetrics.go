@@ -23,7 +23,7 @@ func collectChannels(out chan<- prometheus.Metric, name string, h *source.Health
 	} {
 		gauge(out, counts, float64(count), name, state)
 	}
-	labels := []string{"source", "key", "channel"}
+	labels := []string{"source", "key", "address"}
 	state := describe("channel_state", "State of a channel in trouble, of at most 100 a source: 0 healthy (but slow), 1 stale, 2 invalid.", labels...)
 	rate := describe("channel_rate_hz", "How often it comes, over the last five seconds.", labels...)
 	expected := describe("channel_expected_rate_hz", "How often it came before, where that is known.", labels...)

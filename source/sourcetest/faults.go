@@ -62,7 +62,7 @@ func (d far) supervise(script ...Step) *supervised {
 
 func (s *supervised) start() {
 	s.Helper()
-	if err := s.Supervisor.Start(s.Context()); err != nil {
+	if err := s.Start(s.Context()); err != nil {
 		s.Fatal(err)
 	}
 }
@@ -70,7 +70,7 @@ func (s *supervised) start() {
 // stop stops, and checks that nothing is left open.
 func (s *supervised) stop() {
 	s.Helper()
-	if err := s.Supervisor.Stop(s.Context()); err != nil {
+	if err := s.Stop(s.Context()); err != nil {
 		s.Error(err)
 	}
 	if state := s.State(); state != source.Disconnected {
