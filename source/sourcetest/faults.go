@@ -181,7 +181,7 @@ func (d far) failsWhileReading() {
 func (d far) glitches() {
 	s := d.supervise(Connect(GlitchEvery(100, errGlitch)))
 	s.start()
-	s.until("250 reads are done", func() bool { return s.fake.Record().Reads >= 250 }, true)
+	s.until("350 reads are done", func() bool { return s.fake.Record().Reads >= 350 }, true)
 	s.flows()
 	if n := len(s.fake.Record().Opens); n != 1 {
 		d.Errorf("opened %d times", n)
