@@ -143,6 +143,7 @@ func (m *metrics) collectSources(out chan<- prometheus.Metric) {
 		gauge(out, rate, stats.SamplesPerSecond, s.name)
 		gauge(out, streak, float64(stats.ConsecutiveErrors), s.name)
 		gauge(out, latency, stats.AvgLatencyMS/1000, s.name)
+		collectChannels(out, s.name, &health)
 		if s.live.Losses == nil {
 			continue
 		}

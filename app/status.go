@@ -14,6 +14,7 @@ import (
 	"dynotap/pipeline"
 	"dynotap/queue"
 	"dynotap/server"
+	"dynotap/source"
 )
 
 // statusReport is what `status --json` prints: the answers of the API, as they
@@ -46,14 +47,10 @@ type statusView struct {
 }
 
 type sourceView struct {
-	Name    string `json:"name"`
-	Enabled bool   `json:"enabled"`
-	Health  struct {
-		Healthy bool     `json:"healthy"`
-		State   string   `json:"state"`
-		Reasons []string `json:"reasons"`
-	} `json:"health"`
-	Stats struct {
+	Name    string        `json:"name"`
+	Enabled bool          `json:"enabled"`
+	Health  source.Health `json:"health"`
+	Stats   struct {
 		Rate    float64 `json:"samples_per_second"`
 		Latency float64 `json:"avg_latency_ms"`
 	} `json:"stats"`
@@ -116,28 +113,56 @@ func (v *statusView) print(out io.Writer, address string) error {
 	rows := make([][]string, 0, len(v.sources.Sources))
 	for _, s := range v.sources.Sources {
 		a := v.stats.Sources[s.Name]
-		health := "healthy"
-		if !s.Health.Healthy {
-			health = strings.Join(s.Health.Reasons, "; ")
-		}
-		if !s.Enabled {
-			health = "not enabled"
-		}
-		remarks := []string{health}
+		remarks := []string{healthOf(&s)}
 		for _, reason := range slices.Sorted(maps.Keys(s.Losses)) {
 			if n := s.Losses[reason]; n > 0 {
 				remarks = append(remarks, reason+" "+thousands(n))
 			}
 		}
 		rows = append(rows, []string{
-			s.Name, s.Health.State, fmt.Sprintf("%.0f", s.Stats.Rate), fmt.Sprintf("%.1f ms", s.Stats.Latency),
+			s.Name, string(s.Health.State), fmt.Sprintf("%.0f", s.Stats.Rate), fmt.Sprintf("%.1f ms", s.Stats.Latency),
 			thousands(a.Received), thousands(a.Processed), thousands(a.Failed), thousands(a.Dropped),
 			thousands(a.Queued), thousands(a.Dead), strings.Join(remarks, "; "),
 		})
 	}
-	return printTable(out, []string{
+	err := printTable(out, []string{
 		"source", "state", "samples/s", "latency", "received", "processed", "failed", "dropped", "queued", "dead", "health",
 	}, rows)
+	if err != nil {
+		return err
+	}
+	v.printChannels(out)
+	return nil
+}
+
+// healthOf says what is wrong with a source and since when. One that is not
+// enabled can have been started all the same.
+func healthOf(s *sourceView) string {
+	switch {
+	case !s.Enabled && s.Health.State == source.Disconnected:
+		return "not enabled"
+	case s.Health.Healthy:
+		return "healthy"
+	}
+	parts := make([]string, 0, len(s.Health.Conditions))
+	for _, c := range s.Health.Conditions {
+		parts = append(parts, c.Text+" since "+c.Since.Local().Format("15:04:05"))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// printChannels names the channels that are in trouble, of the sources that
+// are to have any.
+func (v *statusView) printChannels(out io.Writer) {
+	for i := range v.sources.Sources {
+		s := &v.sources.Sources[i]
+		if s.Health.State == source.Disconnected {
+			continue
+		}
+		for _, remark := range s.Health.ChannelRemarks() {
+			fmt.Fprintf(out, "%s: %s\n", s.Name, remark)
+		}
+	}
 }
 
 // printQueue says how full the queue is and what that has cost. What goes on

@@ -97,6 +97,11 @@ func sourceViews(list []SourceStatus) []sourceView {
 				v.Remarks += "; last error: " + s.Health.LastError
 			}
 		}
+		if s.Health.State != source.Disconnected {
+			for _, remark := range s.Health.ChannelRemarks() {
+				v.Remarks = strings.TrimPrefix(v.Remarks+"; "+remark, "; ")
+			}
+		}
 		if lost := lossesOf(s.Losses); lost != "" {
 			v.Remarks = strings.TrimPrefix(v.Remarks+"; "+lost, "; ")
 		}

@@ -17,6 +17,7 @@ type breaker struct {
 	mu         sync.Mutex
 	circuit    circuitbreaker.CircuitBreaker[any] // used for its counting and its clock only
 	generation uint64                             // counts changes of state
+	since      time.Time                          // of the newest one
 	trials     int                                // calls under way in half-open
 }
 
@@ -98,6 +99,7 @@ func (b *breaker) note(record func()) {
 
 func (b *breaker) changed() {
 	b.generation++
+	b.since = time.Now()
 	b.trials = 0
 }
 
@@ -110,6 +112,13 @@ func (b *breaker) reset() {
 	}
 	b.circuit = newBreaker(b.settings).circuit
 	b.changed()
+}
+
+// changedAt is when the present state was entered; zero: it is the first.
+func (b *breaker) changedAt() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.since
 }
 
 // state gives the present state. An open breaker whose time is over shows as

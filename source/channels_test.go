@@ -8,7 +8,7 @@ import (
 )
 
 func TestC6ChangingListsAreNotKeptForEver(t *testing.T) {
-	w := newChannelWatch()
+	w := newChannelWatch(time.Minute)
 	for range 3 * maxSets {
 		set := sample.NewChannelSet("fake", []sample.Channel{{Key: "A/1/0", Label: "x"}})
 		b := &sample.Batch{Source: "fake", Set: set, Samples: make([]sample.Sample, 1)}
@@ -21,7 +21,7 @@ func TestC6ChangingListsAreNotKeptForEver(t *testing.T) {
 	if n := len(w.bySet); n > maxSets {
 		t.Errorf("%d sets are remembered", n)
 	}
-	if h := w.health(time.Now(), time.Minute); len(h) != 1 || h[0].State != ChannelHealthy {
+	if h := w.health(); len(h) != 1 || h[0].State != ChannelHealthy {
 		t.Errorf("%+v", h)
 	}
 }
@@ -35,7 +35,7 @@ func BenchmarkWatch(b *testing.B) {
 	for i := range channels {
 		batch.Samples = append(batch.Samples, sample.Sample{Channel: uint32(i)})
 	}
-	w := newChannelWatch()
+	w := newChannelWatch(time.Minute)
 	for b.Loop() {
 		watched, err := w.arrived(batch)
 		if err != nil {

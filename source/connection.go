@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dynotap/sample"
@@ -26,6 +28,9 @@ type lostError struct {
 
 func (e *lostError) Error() string { return fmt.Sprintf("connection lost: %v", e.cause) }
 func (e *lostError) Unwrap() error { return e.cause }
+
+// errHung is why a connection is closed whose Read does not return.
+var errHung = fmt.Errorf("read hangs, the connection is closed: %w", context.DeadlineExceeded)
 
 // opened is what an Open answered.
 type opened struct {
@@ -144,45 +149,44 @@ func (s *Supervisor) live(ctx context.Context, r Reader, p permit) error {
 	s.again = true
 	s.enter(Connected, "open")
 
-	var watch sync.WaitGroup
 	var cancel context.CancelFunc
 	c.accepting, cancel = context.WithCancel(context.WithoutCancel(ctx))
 	closeOnce := sync.OnceFunc(func() { s.close(r) })
+	c.alarm = time.NewTimer(math.MaxInt64)
 	over := make(chan struct{})
+	var watch sync.WaitGroup
 	watch.Go(func() {
-		select {
-		case <-over:
+		if !c.overdue(ctx, over) {
 			return
-		case <-ctx.Done():
 		}
-		timer := time.NewTimer(grace)
-		defer timer.Stop()
-		select {
-		case <-over:
-		case <-timer.C:
-			cancel()
-			closeOnce()
-		}
+		cancel()
+		closeOnce()
 	})
 	cause := c.read(ctx)
 	close(over)
 	watch.Wait()
 	cancel()
-	closeOnce()
-	s.stats.disconnected()
+	c.alarm.Stop()
+	return s.end(ctx, c, cause, closeOnce)
+}
 
+// end closes a connection that is over, and says and counts what that means.
+// It says so first: a device may take its time to be closed.
+func (s *Supervisor) end(ctx context.Context, c *connection, cause error, closeReader func()) error {
+	lost := &lostError{cause: cause, proven: c.settled}
+	if ctx.Err() == nil && (!lost.proven || s.settings.AutoReconnect) {
+		s.enter(Reconnecting, lost.Error())
+	}
+	closeReader()
+	s.stats.disconnected()
 	if ctx.Err() != nil {
 		if !c.proven {
 			c.permit.cancel()
 		}
 		return ctx.Err()
 	}
-	lost := &lostError{cause: cause, proven: c.settled}
 	if !c.settled {
 		c.refute()
-	}
-	if !lost.proven || s.settings.AutoReconnect {
-		s.enter(Reconnecting, lost.Error())
 	}
 	s.showOpenCircuit(lost)
 	return lost
@@ -201,6 +205,35 @@ type connection struct {
 	// that it is and that the breaker has closed.
 	permit          permit
 	proven, settled bool
+
+	// alarm goes off when the Read under way has not returned within grace of
+	// deadline, the end of its context; zero: it has none.
+	alarm    *time.Timer
+	deadline time.Time
+	hung     atomic.Bool // it went off
+}
+
+// overdue waits until a Read is overdue, its timeout or the end of ctx having
+// passed a grace ago, and reports that; false: the connection is over before.
+func (c *connection) overdue(ctx context.Context, over <-chan struct{}) bool {
+	select {
+	case <-over:
+		return false
+	case <-c.alarm.C:
+		c.hung.Store(true)
+		c.supervisor.stats.failed(errHung)
+		c.supervisor.enter(Reconnecting, errHung.Error())
+		return true
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-over:
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 // read calls Read until the connection is lost, and says why, or until ctx
@@ -214,6 +247,9 @@ func (c *connection) read(ctx context.Context) error {
 				return ctx.Err()
 			}
 			continue // it still holds something
+		}
+		if c.hung.Load() {
+			return errHung
 		}
 		switch {
 		case err == nil:
@@ -242,13 +278,21 @@ func (c *connection) readOnce(ctx context.Context) error {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t)
 		defer cancel()
+		c.deadline = time.Now().Add(t)
+		c.alarm.Reset(t + grace)
+		defer c.alarm.Stop()
 	}
 	c.emitted = false
 	return c.supervisor.guard("Read", func() error { return c.reader.Read(ctx, c.emit) })
 }
 
-// emit hands a batch on and keeps the account of it.
+// emit hands a batch on and keeps the account of it. What it waits for the
+// queue is no delay of the device's.
 func (c *connection) emit(b *sample.Batch) error {
+	if !c.deadline.IsZero() {
+		c.alarm.Stop()
+		defer func() { c.alarm.Reset(max(time.Until(c.deadline), 0) + grace) }()
+	}
 	s := c.supervisor
 	watched, err := s.channels.arrived(b)
 	if err != nil {

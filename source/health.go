@@ -32,16 +32,28 @@ type Stats struct {
 
 // Health is the guide's health object (CONFORMANCE C6).
 type Health struct {
-	Healthy           bool            `json:"healthy"`
-	State             State           `json:"state"`
-	Since             time.Time       `json:"since"` // when the state was entered
+	Healthy bool      `json:"healthy"`
+	State   State     `json:"state"`
+	Since   time.Time `json:"since"` // when the state was entered
+	// Conditions are what keeps the source from being healthy, Reasons the same
+	// in words only.
+	Conditions        []Condition     `json:"conditions"`
 	Reasons           []string        `json:"reasons"`
 	CircuitState      CircuitState    `json:"circuit_state"`
 	ConsecutiveErrors int             `json:"consecutive_errors"`
 	LastDataAt        *time.Time      `json:"last_data_at"`
 	LastError         string          `json:"last_error"`
 	LastErrorAt       *time.Time      `json:"last_error_at"`
+	ChannelCounts     ChannelCounts   `json:"channel_counts"`
 	Channels          []ChannelHealth `json:"channels"`
+}
+
+// Condition is one thing that is wrong with a source.
+type Condition struct {
+	// Code is not_connected, circuit_open, errors_in_a_row or no_data.
+	Code  string    `json:"code"`
+	Text  string    `json:"text"`
+	Since time.Time `json:"since"` // how long it has been so
 }
 
 // Stats gives a snapshot.
@@ -60,29 +72,33 @@ func (s *Supervisor) Stats() Stats {
 // than three errors in a row, and data within the stale threshold.
 func (s *Supervisor) Health() Health {
 	s.mu.Lock()
-	h := Health{State: s.state, Since: s.since.UTC(), Reasons: []string{}}
+	h := Health{State: s.state, Since: s.since.UTC(), Conditions: []Condition{}, Reasons: []string{}}
+	began := s.began
 	s.mu.Unlock()
 	stats := s.stats.snapshot()
 	h.CircuitState = s.breaker.state()
 	h.ConsecutiveErrors, h.LastError, h.LastErrorAt = stats.ConsecutiveErrors, stats.LastError, stats.LastErrorAt
-	now := time.Now()
-	h.Channels = s.channels.health(now, s.settings.StaleAfter)
+	h.Channels = s.channels.health()
+	h.ChannelCounts = countChannels(h.Channels)
 
-	because := func(bad bool, format string, args ...any) {
+	because := func(bad bool, code string, since time.Time, format string, args ...any) {
 		if bad {
-			h.Reasons = append(h.Reasons, fmt.Sprintf(format, args...))
+			text := fmt.Sprintf(format, args...)
+			h.Conditions = append(h.Conditions, Condition{Code: code, Text: text, Since: since.UTC()})
+			h.Reasons = append(h.Reasons, text)
 		}
 	}
-	because(h.State != Connected, "not connected: %s", h.State)
-	because(h.CircuitState == Open, "circuit breaker open")
-	because(h.ConsecutiveErrors >= maxReadErrors, "%d errors in a row", h.ConsecutiveErrors)
-	if last := s.stats.lastArrival(); last.IsZero() {
-		because(true, "no data yet")
+	arrived, erring := s.stats.marks()
+	because(h.State != Connected, "not_connected", h.Since, "not connected: %s", h.State)
+	because(h.CircuitState == Open, "circuit_open", s.breaker.changedAt(), "circuit breaker open")
+	because(h.ConsecutiveErrors >= maxReadErrors, "errors_in_a_row", erring, "%d errors in a row", h.ConsecutiveErrors)
+	if arrived.IsZero() {
+		because(true, "no_data", began, "no data yet")
 	} else {
-		at := last.UTC()
+		at := arrived.UTC()
 		h.LastDataAt = &at
-		age := now.Sub(last)
-		because(age > s.settings.StaleAfter, "no data for %v", age.Round(time.Second))
+		age := time.Since(arrived)
+		because(age > s.settings.StaleAfter, "no_data", at, "no data for %v", age.Round(time.Second))
 	}
 	h.Healthy = len(h.Reasons) == 0
 	return h
@@ -93,7 +109,8 @@ type statistics struct {
 	mu        sync.Mutex
 	samples   int64
 	rate      rate
-	inRow     int // consecutive errors
+	inRow     int       // consecutive errors
+	erring    time.Time // the first of them
 	connects  int64
 	since     time.Time // of the present connection; zero: none
 	reader    Reader    // of the present connection
@@ -135,7 +152,9 @@ func (t *statistics) failed(err error) {
 	t.note(err)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.inRow++
+	if t.inRow++; t.inRow == 1 {
+		t.erring = t.lastAt
+	}
 }
 
 // note keeps an error that says nothing about the connection.
@@ -152,10 +171,11 @@ func (t *statistics) forgive() {
 	t.inRow = 0
 }
 
-func (t *statistics) lastArrival() time.Time {
+// marks are when data came last, and when the present row of errors began.
+func (t *statistics) marks() (arrived, erring time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.arrived
+	return t.arrived, t.erring
 }
 
 func (t *statistics) snapshot() Stats {

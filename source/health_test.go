@@ -98,11 +98,14 @@ func TestC6ChannelHealth(t *testing.T) {
 		}
 		b.start()
 		b.pass(6 * time.Second)
+		now, far := time.Now().UTC(), b.began.Add(5*time.Second).UTC()
 		want := []source.ChannelHealth{
-			{Key: "A/1/0", Channel: "0x43FD:1:Humidity", State: source.ChannelHealthy, LastSeen: time.Now().UTC()},
-			{Key: "A/2/0", Channel: "NaN", State: source.ChannelInvalid, LastSeen: time.Now().UTC()},
-			{Key: "A/3/0", Channel: "far out", State: source.ChannelInvalid, LastSeen: time.Now().UTC()},
-			{Key: "A/4/0", Channel: "once", State: source.ChannelStale, LastSeen: b.began.UTC()},
+			{Key: "A/1/0", Channel: "0x43FD:1:Humidity", State: source.ChannelHealthy, Since: now, LastSeen: now, RateHz: 1},
+			{Key: "A/2/0", Channel: "NaN", State: source.ChannelInvalid, Since: now, LastSeen: now, RateHz: 1,
+				Reason: "the newest value was rejected by validation"},
+			{Key: "A/3/0", Channel: "far out", State: source.ChannelInvalid, Since: now, LastSeen: now, RateHz: 1,
+				Reason: "the newest value is bad"},
+			{Key: "A/4/0", Channel: "once", State: source.ChannelStale, Since: far, LastSeen: b.began.UTC(), Reason: "no sample for 6s"},
 		}
 		if got := b.Health().Channels; !slices.Equal(got, want) {
 			t.Errorf("got\n%+v, want\n%+v", got, want)

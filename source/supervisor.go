@@ -71,6 +71,7 @@ type Supervisor struct {
 	mu    sync.Mutex
 	state State
 	since time.Time
+	began time.Time               // of the newest Start
 	round context.CancelCauseFunc // ends the waits of the present round
 
 	panicked string // the last panic that was logged
@@ -92,8 +93,8 @@ func NewSupervisor(src Source, opts Options) (*Supervisor, error) {
 	s := &Supervisor{
 		source: src, opts: opts, settings: opts.Settings,
 		breaker: newBreaker(opts.Settings.Breaker),
-		stats:   newStatistics(), channels: newChannelWatch(),
-		state: Disconnected, since: time.Now(),
+		stats:   newStatistics(), channels: newChannelWatch(opts.Settings.StaleAfter),
+		state: Disconnected, since: time.Now(), began: time.Now(),
 	}
 	s.retry = failsafe.With[any](retrypolicy.NewBuilder[any]().
 		WithMaxAttempts(s.settings.Retry.MaxAttempts).
@@ -143,7 +144,7 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	if err := s.service.Stop(ctx); err != nil {
 		return fmt.Errorf("stop source %s: %w", s.opts.Name, err)
 	}
-	s.enter(Disconnected, "stopped") // it may have given up by itself before
+	s.leave(Error) // it had given up by itself
 	return nil
 }
 
@@ -163,6 +164,9 @@ func (s *Supervisor) Reset() {
 // run makes connection after connection until ctx ends or the source gives up.
 func (s *Supervisor) run(ctx context.Context) error {
 	s.again = false
+	s.mu.Lock()
+	s.began = time.Now()
+	s.mu.Unlock()
 	defer s.settle(ctx)
 	s.enter(Connecting, "started")
 	for ctx.Err() == nil {
@@ -210,7 +214,7 @@ func (s *Supervisor) connectOnce(ctx, round context.Context) bool {
 		return reconnect
 	}
 	s.again = true
-	if s.breaker.state() != Open {
+	if !reconnect || s.breaker.state() != Open { // where nothing follows, no circuit will let it
 		s.enter(Error, err.Error())
 	}
 	if !reconnect {
@@ -220,10 +224,25 @@ func (s *Supervisor) connectOnce(ctx, round context.Context) bool {
 	return ctx.Err() == nil
 }
 
+// leave enters Disconnected from the given state, and from no other: somebody
+// may have started the source again.
+func (s *Supervisor) leave(from State) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	if s.State() == from && !s.service.Running() {
+		s.change(Disconnected, "stopped")
+	}
+}
+
 // enter changes the state and tells it.
 func (s *Supervisor) enter(to State, reason string) {
 	s.order.Lock()
 	defer s.order.Unlock()
+	s.change(to, reason)
+}
+
+// change is enter with order held.
+func (s *Supervisor) change(to State, reason string) {
 	s.mu.Lock()
 	t := Transition{Source: s.opts.Name, From: s.state, To: to, At: time.Now(), Reason: reason}
 	if t.From != t.To {

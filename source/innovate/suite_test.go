@@ -41,6 +41,20 @@ func (s *sender) Send(tb testing.TB) {
 	}
 }
 
+func (s *sender) Flood(tb testing.TB, messages int) {
+	tb.Helper()
+	for range messages {
+		s.Send(tb)
+	}
+}
+
+func (s *sender) Garble(tb testing.TB, noise []byte) {
+	tb.Helper()
+	if _, err := s.line.Write(noise); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 func (s *sender) Vanish(testing.TB) { s.line.Unplug() }
 
 func (s *sender) Return(tb testing.TB) {
@@ -51,7 +65,7 @@ func (s *sender) Return(tb testing.TB) {
 }
 
 func TestSuiteOverAPipe(t *testing.T) { // not parallel: the suite looks for goroutines left behind
-	sourcetest.Run(t, func(t *testing.T) sourcetest.Device {
+	sourcetest.RunInBubble(t, func(t *testing.T) sourcetest.Device {
 		t.Helper()
 		pipe := device.NewPipe("pipe")
 		return newSender(t, pipe, pipe)

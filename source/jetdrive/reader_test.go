@@ -57,6 +57,22 @@ func (d *device) message(tb testing.TB, key klhdv.Key, value []byte) {
 	d.seq++
 }
 
+func (d *device) Flood(tb testing.TB, messages int) {
+	tb.Helper()
+	for range messages {
+		d.Send(tb)
+	}
+}
+
+// Garble sends a datagram past the check of what goes out. Nothing of it moves
+// a dyno: who listens there is the test.
+func (d *device) Garble(tb testing.TB, noise []byte) {
+	tb.Helper()
+	if _, err := d.conn.socket.WriteToUDPAddrPort(noise, d.conn.to); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // Vanish and Return are what a provider that is switched off and on looks
 // like: another host id, another number, another time.
 func (d *device) Vanish(testing.TB) {}

@@ -138,10 +138,11 @@ func (r *ring) wake() {
 func (r *ring) take(each func(Packet)) int {
 	number := r.consumed.Load()
 	waiting := int(r.published.Load() - number)
+	defer func() { r.consumed.Store(number) }() // one whose handling panics is over, too
 	for i := range waiting {
 		s := &r.slots[number%uint64(len(r.slots))]
-		each(Packet{Data: r.arena[s.offset : s.offset+s.length : s.offset+s.length], From: s.from, Arrived: s.arrived})
 		number++
+		each(Packet{Data: r.arena[s.offset : s.offset+s.length : s.offset+s.length], From: s.from, Arrived: s.arrived})
 		r.consumed.Store(number)
 		if (i%wakeEvery == wakeEvery-1 || i == waiting-1) && r.starved.Swap(false) {
 			signal(r.room)

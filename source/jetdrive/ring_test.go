@@ -223,3 +223,28 @@ func TestTakingDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations a datagram", n)
 	}
 }
+
+// A panic in a decoder is an error of that packet: it does not come again, and
+// those after it do.
+func TestC4APacketWhoseHandlingPanicsDoesNotComeAgain(t *testing.T) {
+	t.Parallel()
+	r := newRing(8, 64)
+	for i := range 3 {
+		r.reserve()[0] = byte(i)
+		r.publish(1, netip.AddrPort{}, time.Now())
+	}
+	var seen []byte
+	take := func() (panicked bool) {
+		defer func() { panicked = recover() != nil }()
+		r.take(func(p Packet) {
+			seen = append(seen, p.Data[0])
+			if p.Data[0] == 1 {
+				panic("a decoder")
+			}
+		})
+		return false
+	}
+	if !take() || take() || take() || string(seen) != "\x00\x01\x02" {
+		t.Errorf("handled %v", seen)
+	}
+}

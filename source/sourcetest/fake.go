@@ -6,7 +6,6 @@ package sourcetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -17,119 +16,13 @@ import (
 // ErrRefused is what a refused Open returns unless the script says otherwise.
 var ErrRefused = errors.New("connection refused")
 
-// Step is one thing a Fake does, in Open or in Read.
-type Step struct {
-	times int // 0: for ever
-	open  func(context.Context, *Fake) (source.Reader, error)
-	read  func(context.Context, *reader, func(*sample.Batch) error) error
-}
-
-// Refuse fails the next n Opens with err.
-func Refuse(n int, err error) Step {
-	return Step{times: n, open: func(context.Context, *Fake) (source.Reader, error) { return nil, err }}
-}
-
-// RefuseAlways fails every Open from here on with err.
-func RefuseAlways(err error) Step { return Refuse(0, err) }
-
-// HangOpen blocks one Open until its context ends.
-func HangOpen() Step {
-	return Step{times: 1, open: func(ctx context.Context, _ *Fake) (source.Reader, error) {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}}
-}
-
-// StickOpen blocks one Open for d whatever its context says, and then succeeds.
-func StickOpen(d time.Duration) Step {
-	return Step{times: 1, open: func(_ context.Context, f *Fake) (source.Reader, error) {
-		<-time.After(d)
-		return f.connect(nil), nil
-	}}
-}
-
-// PanicOpen panics in one Open.
-func PanicOpen(value any) Step {
-	return Step{times: 1, open: func(context.Context, *Fake) (source.Reader, error) { panic(value) }}
-}
-
-// Connect lets one Open succeed. Its Reader does the given steps and then
-// waits.
-func Connect(reads ...Step) Step {
-	return Step{times: 1, open: func(_ context.Context, f *Fake) (source.Reader, error) { return f.connect(reads), nil }}
-}
-
-// Data emits n samples, one batch a Read, times over.
-func Data(times, n int) Step {
-	return Step{times: times, read: func(_ context.Context, r *reader, emit func(*sample.Batch) error) error {
-		return emit(r.batch(n))
-	}}
-}
-
-// Stream emits n samples every d from here on.
-func Stream(d time.Duration, n int) Step {
-	return Step{read: func(ctx context.Context, r *reader, emit func(*sample.Batch) error) error {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(d):
-			return emit(r.batch(n))
-		}
-	}}
-}
-
-// Emit emits the given batch once.
-func Emit(b *sample.Batch) Step {
-	return Step{times: 1, read: func(_ context.Context, _ *reader, emit func(*sample.Batch) error) error { return emit(b) }}
-}
-
-// Glitch fails n Reads with err.
-func Glitch(n int, err error) Step {
-	return Step{times: n, read: func(context.Context, *reader, func(*sample.Batch) error) error { return err }}
-}
-
-// Vanish ends the connection: every Read from here on says that it is lost.
-func Vanish() Step {
-	return Glitch(0, fmt.Errorf("%w: the device vanished", source.ErrLost))
-}
-
-// PanicRead panics in one Read.
-func PanicRead(value any) Step {
-	return Step{times: 1, read: func(context.Context, *reader, func(*sample.Batch) error) error { panic(value) }}
-}
-
-// Quiet waits for d without data.
-func Quiet(d time.Duration) Step {
-	return Step{times: 1, read: func(ctx context.Context, r *reader, _ func(*sample.Batch) error) error {
-		return r.wait(ctx, d)
-	}}
-}
-
-// Restless returns from every Read at once and without data.
-func Restless() Step {
-	return Step{read: func(context.Context, *reader, func(*sample.Batch) error) error { return nil }}
-}
-
-// HoldBack waits for the context to end and then emits n samples, times over,
-// before it says so.
-func HoldBack(times, n int) Step {
-	return Step{times: times, read: func(ctx context.Context, r *reader, emit func(*sample.Batch) error) error {
-		<-ctx.Done()
-		return emit(r.batch(n))
-	}}
-}
-
-// StickRead blocks one Read until Close, whatever its context says.
-func StickRead() Step {
-	return Step{times: 1, read: func(_ context.Context, r *reader, _ func(*sample.Batch) error) error {
-		<-r.closed
-		return fmt.Errorf("%w: closed", source.ErrLost)
-	}}
-}
-
 // Fake is a source that follows a script: each Open takes the next step. After
-// the last one every Open succeeds and its Reader waits.
+// the last one every Open succeeds and its Reader waits. One that is made by
+// Through goes on to a source of flesh and blood instead of waiting.
 type Fake struct {
+	inner  source.Source // nil: none
+	moment func()        // called before and after each Open, Read, emit and Close; nil: none
+
 	mu     sync.Mutex
 	script []Step
 	done   int // how often the first step of script has been done
@@ -156,6 +49,21 @@ func NewFake(script ...Step) *Fake {
 	})}
 }
 
+// Through makes a source that does the script's faults between the supervisor
+// and a source that works: where the script says nothing, that one answers.
+func Through(inner source.Source, script ...Step) *Fake {
+	f := NewFake(script...)
+	f.inner = inner
+	return f
+}
+
+// passes tells whoever counts the moments.
+func (f *Fake) passes() {
+	if f.moment != nil {
+		f.moment()
+	}
+}
+
 // Record gives what has been seen so far.
 func (f *Fake) Record() Record {
 	f.mu.Lock()
@@ -174,6 +82,8 @@ func (f *Fake) Live() int {
 
 // Open does the script's next step.
 func (f *Fake) Open(ctx context.Context) (source.Reader, error) {
+	f.passes()
+	defer f.passes()
 	f.mu.Lock()
 	f.seen.Opens = append(f.seen.Opens, time.Now())
 	step := Connect()
@@ -187,12 +97,19 @@ func (f *Fake) Open(ctx context.Context) (source.Reader, error) {
 	return step.open(ctx, f)
 }
 
-func (f *Fake) connect(reads []Step) *reader {
+func (f *Fake) connect(ctx context.Context, reads []Step) (source.Reader, error) {
+	var inner source.Reader
+	if f.inner != nil {
+		var err error
+		if inner, err = f.inner.Open(ctx); err != nil {
+			return nil, err
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.live++
 	f.seen.MaxOpen = max(f.seen.MaxOpen, f.live)
-	return &reader{fake: f, script: reads, closed: make(chan struct{})}
+	return &reader{fake: f, inner: inner, script: reads, closed: make(chan struct{})}, nil
 }
 
 // batch makes n samples that alternate between the two channels.
@@ -213,6 +130,7 @@ func (r *reader) batch(n int) *sample.Batch {
 // reader follows its part of the script.
 type reader struct {
 	fake   *Fake
+	inner  source.Reader // nil: none
 	script []Step
 	done   int
 	once   sync.Once
@@ -223,18 +141,33 @@ type reader struct {
 
 // Read does the next step.
 func (r *reader) Read(ctx context.Context, emit func(*sample.Batch) error) error {
+	r.fake.passes()
+	defer r.fake.passes()
 	r.fake.mu.Lock()
 	r.fake.seen.Reads++
 	r.fake.mu.Unlock()
+	watched := func(b *sample.Batch) error {
+		r.fake.passes()
+		defer r.fake.passes()
+		return emit(b)
+	}
 	if len(r.script) == 0 {
-		<-ctx.Done()
-		return ctx.Err()
+		return r.pass(ctx, watched)
 	}
 	step := r.script[0]
 	if r.done++; r.done == step.times {
 		r.script, r.done = r.script[1:], 0
 	}
-	return step.read(ctx, r, emit)
+	return step.read(ctx, r, watched)
+}
+
+// pass is a Read of the source within, or one that waits where there is none.
+func (r *reader) pass(ctx context.Context, emit func(*sample.Batch) error) error {
+	if r.inner == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return r.inner.Read(ctx, emit)
 }
 
 // wait lets d pass over as many Reads as it takes.
@@ -251,8 +184,12 @@ func (r *reader) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// BytesReceived counts eight bytes a sample that this reader has emitted.
+// BytesReceived counts eight bytes a sample that this reader has emitted, or
+// what the one within counts.
 func (r *reader) BytesReceived() int64 {
+	if c, ok := r.inner.(source.ByteCounter); ok {
+		return c.BytesReceived()
+	}
 	r.fake.mu.Lock()
 	defer r.fake.mu.Unlock()
 	return 8 * r.samples
@@ -260,14 +197,19 @@ func (r *reader) BytesReceived() int64 {
 
 // Close ends the connection.
 func (r *reader) Close() error {
+	r.fake.passes()
+	defer r.fake.passes()
 	err := errors.New("closed twice")
 	r.once.Do(func() {
 		close(r.closed)
+		err = nil
+		if r.inner != nil {
+			err = r.inner.Close()
+		}
 		r.fake.mu.Lock()
+		defer r.fake.mu.Unlock()
 		r.fake.live--
 		r.fake.seen.Closes++
-		r.fake.mu.Unlock()
-		err = nil
 	})
 	return err
 }

@@ -3,6 +3,7 @@ package sourcetest
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -26,19 +27,59 @@ type Device interface {
 	Return(t testing.TB)
 }
 
-// Run checks a source against everything package source asks of it. newDevice
-// makes a device of its own for each test and cleans it up with t.
+// Flooder is a Device that can send faster than anybody reads.
+type Flooder interface {
+	// Flood sends the given number of messages without a pause. What is too
+	// much for the line may be lost.
+	Flood(t testing.TB, messages int)
+}
+
+// Garbler is a Device whose line carries whatever bytes one likes.
+type Garbler interface {
+	// Garble puts the bytes on the line, as one message where there are such.
+	Garble(t testing.TB, noise []byte)
+}
+
+// Run checks a source against everything package source asks of it, and under
+// a supervisor against the faults of CONFORMANCE C. newDevice makes a device of
+// its own for each test and cleans it up with t. Time is real: where the
+// supervisor has to wait, its policies are short.
 func Run(t *testing.T, newDevice func(t *testing.T) Device) {
 	t.Helper()
-	for name, check := range map[string]func(far){
+	for name, check := range checks() {
+		t.Run(name, func(t *testing.T) { check(far{T: t, Device: newDevice(t)}) })
+	}
+}
+
+// RunInBubble is Run for a device that needs nothing from outside the program:
+// each test has a time of its own, in which nothing is waited for.
+func RunInBubble(t *testing.T, newDevice func(t *testing.T) Device) {
+	t.Helper()
+	for name, check := range checks() {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { check(far{T: t, Device: newDevice(t)}) })
+		})
+	}
+}
+
+func checks() map[string]func(far) {
+	return map[string]func(far){
 		"C4 a reader without data waits":                    far.readerWaits,
 		"batches make sense":                                far.batchesMakeSense,
 		"C8 closing leaves nothing behind":                  far.closesCleanly,
 		"C8 Close ends a Read":                              far.closeEndsRead,
 		"C8 an ended context ends Open":                     far.openEnds,
 		"C1 survives a device that vanishes and comes back": far.survives,
-	} {
-		t.Run(name, func(t *testing.T) { check(far{T: t, Device: newDevice(t)}) })
+		"C6 a device that stays away is seen":               far.staysAway,
+		"C2 refuses to connect n times":                     far.refuses,
+		"C4 fails while reading":                            far.failsWhileReading,
+		"C4 a glitch once in a hundred":                     far.glitches,
+		"C4 panics":                                         far.panics,
+		"C4 a flood":                                        far.flood,
+		"C4 garbage":                                        far.garbage,
+		"C8 hangs in Open":                                  far.hangsInOpen,
+		"C8 hangs in Read":                                  far.hangsInRead,
+		"C8 stop at every moment":                           far.stopsAtEveryMoment,
 	}
 }
 
@@ -69,16 +110,15 @@ func (d far) readerWaits() {
 	defer cancel()
 	began, reads := time.Now(), 0
 	for ctx.Err() == nil {
-		reads++
+		if reads++; reads > 200 { // in a bubble no time passes as long as it is busy
+			d.Fatalf("%d reads in %v without data: Read does not wait", reads, time.Since(began))
+		}
 		if err := r.Read(ctx, discard); err != nil && ctx.Err() == nil {
 			d.Fatalf("read without data: %v", err)
 		}
 	}
 	if took := time.Since(began); took > span+time.Second {
 		d.Errorf("Read returned %v after its context had ended", took-span)
-	}
-	if reads > 200 {
-		d.Errorf("%d reads in %v without data: Read does not wait", reads, span)
 	}
 }
 
@@ -184,75 +224,5 @@ func (d far) openEnds() {
 	}
 	if took := time.Since(began); took > time.Second {
 		d.Errorf("Open took %v with an ended context", took)
-	}
-}
-
-// survives runs the source under a supervisor: data, none, data.
-func (d far) survives() {
-	src := d.Source()
-	before := goleak.IgnoreCurrent()
-	arrived := make(chan struct{}, 1)
-	settings := source.DefaultSettings()
-	settings.Retry.MaxDelay, settings.ReconnectDelay = 50*time.Millisecond, 50*time.Millisecond
-	settings.Breaker.Timeout = 50 * time.Millisecond
-	sup, err := source.NewSupervisor(src, source.Options{
-		Name: "tested", Settings: settings,
-		Accept: func(_ context.Context, b *sample.Batch) error {
-			if len(b.Samples) > 0 {
-				select {
-				case arrived <- struct{}{}:
-				default:
-				}
-			}
-			return nil
-		},
-	})
-	if err != nil {
-		d.Fatal(err)
-	}
-	if err := sup.Start(d.Context()); err != nil {
-		d.Fatal(err)
-	}
-	d.sendUntil(arrived)
-	if s := sup.State(); s != source.Connected {
-		d.Errorf("data flows and the state is %s", s)
-	}
-	d.Vanish(d.T)
-	d.Return(d.T)
-	for len(arrived) > 0 { // what was still under way
-		<-arrived
-	}
-	d.sendUntil(arrived)
-	if err := sup.Stop(d.Context()); err != nil {
-		d.Error(err)
-	}
-	if err := sup.Start(d.Context()); err != nil {
-		d.Error(err)
-	}
-	if err := sup.Start(d.Context()); err == nil {
-		d.Error("started twice")
-	}
-	d.sendUntil(arrived)
-	if err := sup.Stop(d.Context()); err != nil {
-		d.Error(err)
-	}
-	goleak.VerifyNone(d.T, before)
-}
-
-// sendUntil makes the device send until something has arrived.
-func (d far) sendUntil(arrived <-chan struct{}) {
-	d.Helper()
-	deadline := time.After(patience)
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for {
-		d.Send(d.T)
-		select {
-		case <-arrived:
-			return
-		case <-deadline:
-			d.Fatalf("nothing arrived within %v", patience)
-		case <-again.C:
-		}
 	}
 }
