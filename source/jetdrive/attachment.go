@@ -113,7 +113,7 @@ func (a *attachment) transmit(l link) error {
 }
 
 // watch keeps to the interfaces until ctx ends.
-func (c *Conn) watch(ctx context.Context) {
+func (c *Conn) watch(ctx context.Context) error {
 	c.in.own.Store(number(c.links.out.addrs[0]))
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -121,7 +121,7 @@ func (c *Conn) watch(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		case <-tick.C:
 		}
 		links, err := systemLinks()

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"dynotap/internal/startstop"
@@ -64,7 +63,8 @@ type Conn struct {
 	to       netip.AddrPort
 	in       *intake
 	reader   startstop.Service
-	err      error // of the reader, once Done is closed
+	watcher  startstop.Service // ends with the reader
+	err      error             // of the reader, once Done is closed
 	granted  int
 	links    *attachment
 	warnings []string // of the opening
@@ -104,7 +104,7 @@ func OpenConn(ctx context.Context, s ConnSettings) (*Conn, error) {
 		return nil, err
 	}
 	c.in = newIntake(c.socket, newRing(s.BufferDatagrams, longestDatagram))
-	if err := c.reader.Start(ctx, c.read); err != nil {
+	if err := errors.Join(c.watcher.Start(ctx, c.watch), c.reader.Start(ctx, c.read)); err != nil {
 		return nil, errors.Join(err, c.socket.Close())
 	}
 	return c, nil
@@ -172,14 +172,9 @@ func bufferWarning(granted, want int) string {
 func (c *Conn) read(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, c.shut)
 	defer stop()
-	watching, end := context.WithCancel(ctx)
-	var watch sync.WaitGroup
-	watch.Go(func() { c.watch(watching) })
 	c.err = c.in.run(ctx)
-	end()
 	c.shut()
-	watch.Wait()
-	return nil
+	return c.watcher.Stop(context.WithoutCancel(ctx))
 }
 
 // shut makes a read return. Closing again is an error that says nothing.
