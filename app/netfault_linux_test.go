@@ -143,8 +143,12 @@ func (in *instance) ails(reason, warning string) {
 
 // stays lets a fault last.
 func (in *instance) stays(d time.Duration) {
-	over := time.Now().Add(d)
-	await(in.t, "the fault has lasted", func() bool { return time.Now().After(over) })
+	in.t.Helper()
+	select {
+	case <-time.After(d):
+	case <-in.t.Context().Done():
+		in.t.Fatal("the test has ended")
+	}
 }
 
 // ends stops provider and program and holds the sum.
