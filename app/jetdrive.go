@@ -22,8 +22,10 @@ func buildJetdrive(in SourceInput) (LiveSource, error) {
 		Logging: func(c jetdrive.LoggingChange) { in.Logging(c.Provider, c.Started, c.At) },
 	})
 	return LiveSource{
-		Source:  made,
-		Check:   func(ctx context.Context) error { return checkNetwork(ctx, settings.Conn) },
+		Source: made,
+		Check: func(ctx context.Context) error {
+			return checkNetwork(ctx, settings.Conn, in.Settings.AutoReconnect)
+		},
 		Details: func() any { return made.Status() },
 		Losses:  func() map[string]uint64 { return losses(made.Status()) },
 		Overruns: func() Overruns {
@@ -58,9 +60,15 @@ func networkError(err error) error {
 }
 
 // checkNetwork opens the network once, so that a start with an unknown
-// interface or a port that somebody holds ends with one sentence.
-func checkNetwork(ctx context.Context, settings jetdrive.ConnSettings) error {
+// interface or a port that somebody holds ends with one sentence. An interface
+// that is there and down, or has no address yet, is waited for by a source
+// that is to try for ever.
+func checkNetwork(ctx context.Context, settings jetdrive.ConnSettings, patient bool) error {
 	conn, err := jetdrive.OpenConn(ctx, settings)
+	var unusable *jetdrive.InterfaceError
+	if patient && errors.As(err, &unusable) && unusable.Passing {
+		return nil
+	}
 	if err != nil {
 		return networkError(err)
 	}

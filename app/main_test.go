@@ -2,6 +2,7 @@ package app
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,7 +17,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){
+	programs := map[string]func(){
 		"dynotap": func() {
 			os.Exit(Main(os.Args[1:], Program{
 				Version: "test", Sources: Sources(), Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
@@ -28,7 +29,9 @@ func TestMain(m *testing.M) {
 				Stdout: os.Stderr, Stderr: os.Stderr, Environ: os.Environ(),
 			}))
 		},
-	})
+	}
+	maps.Copy(programs, soakPrograms())
+	testscript.Main(m, programs)
 }
 
 func TestScripts(t *testing.T) {

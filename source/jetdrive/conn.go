@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -40,13 +41,18 @@ type ConnSettings struct {
 	Group netip.Addr // an IPv4 multicast address
 	Port  uint16     // not 0
 	// Interface is an interface's name, one of its IPv4 addresses, or "" or
-	// "0.0.0.0": listen on all, transmit on the first that is not loopback.
+	// "0.0.0.0": listen on all, transmit where others are heard, at first on
+	// the first that is not loopback. What comes and goes of them, and of
+	// their addresses, is followed while the Conn is open.
 	Interface string
 	// ReceiveBuffer is asked of the system, in bytes; 0: DefaultReceiveBuffer.
 	ReceiveBuffer int
 	// BufferDatagrams wait at most between socket and taker, and about 2 KiB
 	// for each; 0: DefaultBufferDatagrams.
 	BufferDatagrams int
+	// Notice is told, in a sentence, what has changed about the interfaces. It
+	// must not block and is called from one goroutine. Nil: nobody is told.
+	Notice func(string)
 }
 
 // Conn is a socket in a JETDRIVE group, shared with other programs on the same
@@ -57,9 +63,11 @@ type Conn struct {
 	to       netip.AddrPort
 	in       *intake
 	reader   startstop.Service
-	err      error // of the reader, once Done is closed
+	watcher  startstop.Service // ends with the reader
+	err      error             // of the reader, once Done is closed
 	granted  int
-	warnings []string
+	links    *attachment
+	warnings []string // of the opening
 
 	sent, sendErrors atomic.Uint64
 }
@@ -88,12 +96,15 @@ func OpenConn(ctx context.Context, s ConnSettings) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Notice == nil {
+		s.Notice = func(string) {}
+	}
 	c := &Conn{to: netip.AddrPortFrom(s.Group, s.Port)}
 	if err := c.open(ctx, s, via); err != nil {
 		return nil, err
 	}
 	c.in = newIntake(c.socket, newRing(s.BufferDatagrams, longestDatagram))
-	if err := c.reader.Start(ctx, c.read); err != nil {
+	if err := errors.Join(c.watcher.Start(ctx, c.watch), c.reader.Start(ctx, c.read)); err != nil {
 		return nil, errors.Join(err, c.socket.Close())
 	}
 	return c, nil
@@ -136,21 +147,12 @@ func (c *Conn) tune(s ConnSettings, via route) error {
 		c.warnings = append(c.warnings, warning)
 	}
 	p := ipv4.NewPacketConn(c.socket)
-	if err := c.join(p, s.Group, via.listen); err != nil {
+	c.links = newAttachment(s, p, raw)
+	refused, err := c.links.follow(via)
+	if err != nil {
 		return err
 	}
-	ttl := 1
-	if via.transmit.loopback() {
-		ttl = 0
-	}
-	// By its address, not by its index: else Linux sends over loopback under
-	// the address of another interface.
-	if err := transmitFrom(raw, via.transmit.addrs[0].As4()); err != nil {
-		return fmt.Errorf("transmit on %s: %w", via.transmit.Name, err)
-	}
-	if err := p.SetMulticastTTL(ttl); err != nil {
-		return fmt.Errorf("set the multicast TTL: %w", err)
-	}
+	c.warnings = append(c.warnings, refused...)
 	if err := p.SetMulticastLoopback(true); err != nil {
 		return fmt.Errorf("let this machine hear its own multicast: %w", err)
 	}
@@ -166,31 +168,13 @@ func bufferWarning(granted, want int) string {
 		granted>>10, want>>10, bufferMend(want))
 }
 
-// join joins the group on all links. Where there are several, those that
-// refuse are a warning as long as one accepts.
-func (c *Conn) join(p *ipv4.PacketConn, group netip.Addr, links []link) error {
-	var failed []error
-	for _, l := range links {
-		if err := p.JoinGroup(&l.Interface, &net.UDPAddr{IP: group.AsSlice()}); err != nil {
-			failed = append(failed, fmt.Errorf("join multicast group %s on %s: %w", group, l.Name, err))
-		}
-	}
-	if len(failed) == len(links) {
-		return errors.Join(failed...)
-	}
-	for _, err := range failed {
-		c.warnings = append(c.warnings, err.Error())
-	}
-	return nil
-}
-
 // read is the reader's life; the socket ends with it.
 func (c *Conn) read(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, c.shut)
 	defer stop()
-	defer c.shut()
 	c.err = c.in.run(ctx)
-	return nil
+	c.shut()
+	return c.watcher.Stop(context.WithoutCancel(ctx))
 }
 
 // shut makes a read return. Closing again is an error that says nothing.
@@ -265,7 +249,13 @@ func (c *Conn) Send(datagram []byte) error {
 func (c *Conn) GrantedBuffer() int { return c.granted }
 
 // Warning says what is not as it should be, and the mend; empty when all is.
-func (c *Conn) Warning() string { return strings.Join(c.warnings, "; ") }
+func (c *Conn) Warning() string {
+	warnings := slices.Clone(c.warnings)
+	if w := c.links.warning(); w != "" {
+		warnings = append(warnings, w)
+	}
+	return strings.Join(warnings, "; ")
+}
 
 // Counters gives the counters at this moment.
 func (c *Conn) Counters() ConnCounters {

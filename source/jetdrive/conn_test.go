@@ -270,17 +270,16 @@ func TestJoinThatFailsBesidesOthersIsAWarning(t *testing.T) {
 	t.Parallel()
 	s := testSettings(t)
 	s.ReceiveBuffer = 4096
-	lo := link{*loopbackInterface(t), []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
-	var c Conn
-	// The second join of an interface is refused by the system.
-	if err := c.open(t.Context(), s, route{listen: []link{lo, lo}, transmit: lo}); err != nil {
+	lo := link{Interface: *loopbackInterface(t), addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
+	nowhere := link{Interface: net.Interface{Index: 1 << 20, Name: "gone0"}}
+	refused := &Conn{}
+	if err := refused.open(t.Context(), s, route{listen: []link{lo, nowhere}, transmit: lo}); err != nil {
 		t.Fatal(err)
 	}
-	c.socket.Close()
-	if w := c.Warning(); !strings.Contains(w, "join multicast group "+s.Group.String()+" on "+lo.Name) {
+	refused.socket.Close()
+	if w := refused.Warning(); !strings.Contains(w, "join multicast group "+s.Group.String()+" on gone0") {
 		t.Errorf("warning %q", w)
 	}
-	nowhere := link{Interface: net.Interface{Index: 1 << 20, Name: "gone0"}}
 	if err := new(Conn).open(t.Context(), s, route{listen: []link{nowhere}, transmit: lo}); err == nil {
 		t.Error("opened without a group")
 	}

@@ -2,6 +2,7 @@ package jetdrive
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -52,8 +53,10 @@ type intake struct {
 	ring    *ring
 	spare   []byte // for what finds the ring full
 	control []byte
-	dropped uint32 // the kernel's counter when last seen
-	typical int    // values in a message, by the last one that was looked at
+	dropped uint32        // the kernel's counter when last seen
+	typical int           // values in a message, by the last one that was looked at
+	own     atomic.Uint32 // the IPv4 address that is transmitted from
+	other   atomic.Uint32 // the last other one that spoke; 0: none since it was looked at
 
 	datagrams, bytes, truncated, kernelDrops, ringFull, unread, readErrors atomic.Uint64
 }
@@ -100,6 +103,9 @@ func (in *intake) accept(datagram, control []byte, flags int, from netip.AddrPor
 	arrived = arrived.Add(-waited(control, arrived))
 	in.datagrams.Add(1)
 	in.bytes.Add(uint64(len(datagram)))
+	if a := number(from.Addr()); a != in.own.Load() && a != in.other.Load() {
+		in.other.Store(a)
+	}
 	if total, ok := kernelDrops(control); ok && total != in.dropped {
 		dropped := uint64(total - in.dropped) // the counter wraps
 		in.kernelDrops.Add(dropped)
@@ -121,6 +127,16 @@ func (in *intake) accept(datagram, control []byte, flags int, from netip.AddrPor
 		copy(room, datagram)
 	}
 	in.ring.publish(len(datagram), from, arrived)
+}
+
+// number is an IPv4 address as a number; 0 of anything else.
+func number(a netip.Addr) uint32 {
+	a = a.Unmap()
+	if !a.Is4() {
+		return 0
+	}
+	b := a.As4()
+	return binary.BigEndian.Uint32(b[:])
 }
 
 // valuesIn counts the values in a datagram.

@@ -14,6 +14,9 @@ type InterfaceError struct {
 	Interface string   // as it was asked for
 	Reason    string   // what is wrong with it
 	Usable    []string // the names and addresses of those that would do
+	// Passing is whether it is there and may yet do: a cable is plugged in, an
+	// address is given.
+	Passing bool
 }
 
 // Error is one sentence that lists the interfaces that exist.
@@ -27,7 +30,8 @@ func (e *InterfaceError) Error() string {
 // link is a network interface with its IPv4 addresses.
 type link struct {
 	net.Interface
-	addrs []netip.Addr // the first is transmitted from
+	addrs []netip.Addr   // the first is transmitted from
+	nets  []netip.Prefix // the networks they lie in
 }
 
 func (l *link) loopback() bool { return l.Flags&net.FlagLoopback != 0 }
@@ -53,9 +57,15 @@ func (l *link) named(name string, addr netip.Addr) (link, bool) {
 		return *l, strings.EqualFold(l.Name, name)
 	}
 	if i := slices.Index(l.addrs, addr); i >= 0 {
-		return link{l.Interface, slices.Concat(l.addrs[i:], l.addrs[:i])}, true
+		return link{l.Interface, slices.Concat(l.addrs[i:], l.addrs[:i]), l.nets}, true
 	}
 	return *l, l.loopback() && addr.IsLoopback()
+}
+
+// reaches reports whether a host with this address is on the interface's own
+// network.
+func (l *link) reaches(host netip.Addr) bool {
+	return slices.ContainsFunc(l.nets, func(p netip.Prefix) bool { return p.Contains(host) })
 }
 
 // route is where a Conn listens and where it transmits.
@@ -72,7 +82,8 @@ type route struct {
 // hears the dyno; the kernel delivers a datagram once per socket, whatever the
 // number of joins. Transmission needs a single interface: the first that is
 // not loopback, which is the dyno's network on a PC that has just one, and
-// loopback where there is none.
+// loopback where there is none. A Conn moves to another one where it hears
+// others and not here.
 func chooseRoute(setting string, links []link) (route, error) {
 	var usable []link
 	for _, l := range links {
@@ -80,7 +91,7 @@ func chooseRoute(setting string, links []link) (route, error) {
 			usable = append(usable, l)
 		}
 	}
-	fail := func(reason string) error {
+	fail := func(reason string) *InterfaceError {
 		e := &InterfaceError{Interface: setting, Reason: reason}
 		for _, l := range usable {
 			e.Usable = append(e.Usable, fmt.Sprintf("%s (%s)", l.Name, l.addrs[0]))
@@ -103,7 +114,9 @@ func chooseRoute(setting string, links []link) (route, error) {
 			continue
 		}
 		if problem := named.problem(); problem != "" {
-			return route{}, fail(problem)
+			e := fail(problem)
+			e.Passing = named.Flags&net.FlagUp == 0 || len(named.addrs) == 0
+			return route{}, e
 		}
 		return route{listen: []link{named}, transmit: named}, nil
 	}
@@ -136,7 +149,7 @@ func systemLinks() ([]link, error) {
 		for _, a := range addrs {
 			prefix, err := netip.ParsePrefix(a.String())
 			if err == nil && prefix.Addr().Is4() {
-				l.addrs = append(l.addrs, prefix.Addr())
+				l.addrs, l.nets = append(l.addrs, prefix.Addr()), append(l.nets, prefix.Masked())
 			}
 		}
 		links = append(links, l)

@@ -78,7 +78,9 @@ func New(settings Settings, opts Options) *Source {
 
 // Open joins the network. Claiming a host id goes on beside the reading.
 func (s *Source) Open(ctx context.Context) (source.Reader, error) {
-	conn, err := OpenConn(ctx, s.settings.Conn)
+	settings := s.settings.Conn
+	settings.Notice = func(text string) { s.logger.Warn(text) }
+	conn, err := OpenConn(ctx, settings)
 	if err != nil {
 		return nil, err
 	}
