@@ -1,19 +1,24 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
+	"dynotap/source/innovate/serial"
 	"dynotap/source/jetdrive"
 )
 
 // discovery is what `discover --json` prints (DESIGN "Command line").
 type discovery struct {
 	Providers []jetdrive.ProviderStatus `json:"providers"`
-	Serial    []struct{}                `json:"serial"` // serial sources are not built yet
+	Serial    []serial.Found            `json:"serial"`
+	// unlisted is why the serial ports could not be looked at.
+	unlisted error
 }
 
 func newDiscover(p *Program) *cobra.Command {
@@ -21,7 +26,7 @@ func newDiscover(p *Program) *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "discover",
-		Short: "List who is on the JETDRIVE network: providers, channels, units, rates, clocks",
+		Short: "List who is on the JETDRIVE network, and what speaks on the serial ports",
 		Args:  exactly(0),
 	}
 	o := p.options(cmd)
@@ -43,20 +48,44 @@ func newDiscover(p *Program) *cobra.Command {
 		if timeout == 0 {
 			timeout = loaded.Config.Jetdrive.DiscoveryTimeoutSec.Duration()
 		}
-		found := discovery{Serial: []struct{}{}}
-		found.Providers, err = jetdrive.Discover(cmd.Context(), settings, timeout)
+		found, err := discover(cmd.Context(), settings, portSettings(&loaded.Config.Innovate), timeout)
 		if err != nil {
-			return networkError(err)
+			return err
 		}
 		if asJSON {
-			if found.Providers == nil {
-				found.Providers = []jetdrive.ProviderStatus{}
-			}
-			return printJSON(cmd.OutOrStdout(), found)
+			err = printJSON(cmd.OutOrStdout(), found)
+		} else if err = printProviders(cmd, found.Providers, settings, timeout); err == nil {
+			err = printSerial(cmd.OutOrStdout(), found.Serial)
 		}
-		return printProviders(cmd, found.Providers, settings, timeout)
+		if err == nil && found.unlisted != nil {
+			err = lookError{fmt.Errorf("the serial ports could not be looked at: %w", found.unlisted)}
+		}
+		return err
 	}
 	return cmd
+}
+
+// discover listens to the network and to the serial ports at the same time.
+// Ports that cannot be listed leave the network's part as it is.
+func discover(ctx context.Context, network jetdrive.Settings, port serial.Settings, timeout time.Duration) (discovery, error) {
+	found := discovery{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		found.Providers, err = jetdrive.Discover(ctx, network, timeout)
+		return networkError(err)
+	})
+	group.Go(func() error {
+		found.Serial, found.unlisted = serial.NewFinder(port, nil).Scan(ctx)
+		return nil
+	})
+	err := group.Wait()
+	if found.Providers == nil {
+		found.Providers = []jetdrive.ProviderStatus{}
+	}
+	if found.Serial == nil {
+		found.Serial = []serial.Found{}
+	}
+	return found, err
 }
 
 func printProviders(cmd *cobra.Command, providers []jetdrive.ProviderStatus, s jetdrive.Settings, waited time.Duration) error {

@@ -14,6 +14,7 @@ import (
 	"dynotap/config"
 	"dynotap/doctor"
 	"dynotap/server"
+	"dynotap/source/innovate"
 )
 
 func newDoctor(p *Program) *cobra.Command {
@@ -45,7 +46,7 @@ The exit code says the worst of them: 0 nothing to mend, 3 a warning, 1 an error
 		if err != nil {
 			return err
 		}
-		settings, err := examination(&loaded.Config, dir)
+		settings, err := examination(&loaded.Config, dir, o.askPort)
 		if err != nil {
 			return err
 		}
@@ -69,7 +70,7 @@ The exit code says the worst of them: 0 nothing to mend, 3 a warning, 1 an error
 }
 
 // examination is what a doctor looks at with a configuration.
-func examination(cfg *config.Config, dir string) (doctor.Options, error) {
+func examination(cfg *config.Config, dir string, own ownPort) (doctor.Options, error) {
 	network, err := jetdriveSettings(&cfg.Jetdrive)
 	if err != nil {
 		return doctor.Options{}, err
@@ -81,7 +82,7 @@ func examination(cfg *config.Config, dir string) (doctor.Options, error) {
 	}
 	return doctor.Options{
 		Network: network, Data: dir, TimeZone: zone, ZoneName: cfg.TimeZone,
-		Ports: nil, // serial sources are not built yet
+		Ports: serialPorts(&cfg.Innovate, own),
 	}, nil
 }
 
@@ -98,9 +99,34 @@ func (o *options) askReadiness(ctx context.Context) (doctor.Readiness, error) {
 	return doctor.Readiness(ready), nil
 }
 
+// askPort asks the running instance, if there is one, for its serial port.
+func (o *options) askPort(ctx context.Context) *innovate.Status {
+	c, err := o.connectRunning()
+	if err != nil {
+		return nil
+	}
+	var source struct {
+		Details innovate.Status `json:"details"`
+	}
+	if _, err := c.get(ctx, "api/v1/sources/innovate", nil, &source); err != nil {
+		return nil
+	}
+	return &source.Details
+}
+
 // newDoctor is the doctor of a recording, who looks from within.
 func (a *recording) newDoctor() (*doctor.Doctor, error) {
-	settings, err := examination(&a.loaded.Config, a.dir)
+	settings, err := examination(&a.loaded.Config, a.dir, func(context.Context) *innovate.Status {
+		for _, s := range a.cell.sources {
+			if s.live.Details == nil {
+				continue
+			}
+			if status, ok := s.live.Details().(innovate.Status); ok {
+				return &status
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"dynotap/pipeline"
 	"dynotap/queue"
 	"dynotap/server"
+	"dynotap/source"
 )
 
 // statusReport is what `status --json` prints: the answers of the API, as they
@@ -48,16 +49,33 @@ type statusView struct {
 type sourceView struct {
 	Name    string `json:"name"`
 	Enabled bool   `json:"enabled"`
+	Absent  bool   `json:"absent"`
 	Health  struct {
-		Healthy bool     `json:"healthy"`
-		State   string   `json:"state"`
-		Reasons []string `json:"reasons"`
+		Healthy   bool         `json:"healthy"`
+		State     source.State `json:"state"`
+		Reasons   []string     `json:"reasons"`
+		LastError string       `json:"last_error"`
 	} `json:"health"`
 	Stats struct {
 		Rate    float64 `json:"samples_per_second"`
 		Latency float64 `json:"avg_latency_ms"`
 	} `json:"stats"`
 	Losses map[string]int64 `json:"losses"`
+}
+
+// health is the source's health in a few words.
+func (s *sourceView) health() string {
+	switch {
+	case !s.Enabled:
+		return "not enabled"
+	case s.Health.Healthy:
+		return "healthy"
+	case s.Absent && s.Health.LastError != "":
+		return "no device: " + plain(s.Health.LastError)
+	case s.Health.State != source.Connected && s.Health.LastError != "":
+		return strings.Join(append(s.Health.Reasons, plain(s.Health.LastError)), "; ")
+	}
+	return strings.Join(s.Health.Reasons, "; ")
 }
 
 func newStatus(p *Program) *cobra.Command {
@@ -116,21 +134,14 @@ func (v *statusView) print(out io.Writer, address string) error {
 	rows := make([][]string, 0, len(v.sources.Sources))
 	for _, s := range v.sources.Sources {
 		a := v.stats.Sources[s.Name]
-		health := "healthy"
-		if !s.Health.Healthy {
-			health = strings.Join(s.Health.Reasons, "; ")
-		}
-		if !s.Enabled {
-			health = "not enabled"
-		}
-		remarks := []string{health}
+		remarks := []string{s.health()}
 		for _, reason := range slices.Sorted(maps.Keys(s.Losses)) {
 			if n := s.Losses[reason]; n > 0 {
 				remarks = append(remarks, reason+" "+thousands(n))
 			}
 		}
 		rows = append(rows, []string{
-			s.Name, s.Health.State, fmt.Sprintf("%.0f", s.Stats.Rate), fmt.Sprintf("%.1f ms", s.Stats.Latency),
+			s.Name, string(s.Health.State), fmt.Sprintf("%.0f", s.Stats.Rate), fmt.Sprintf("%.1f ms", s.Stats.Latency),
 			thousands(a.Received), thousands(a.Processed), thousands(a.Failed), thousands(a.Dropped),
 			thousands(a.Queued), thousands(a.Dead), strings.Join(remarks, "; "),
 		})

@@ -91,6 +91,8 @@ func sourceViews(list []SourceStatus) []sourceView {
 		}
 		if !s.Enabled {
 			v.State, v.Class = "switched off", ""
+		} else if s.Absent {
+			v.State, v.Class, v.Remarks = "no device", "", s.Health.LastError
 		} else if !s.Health.Healthy {
 			v.Remarks = strings.Join(s.Health.Reasons, "; ")
 			if s.Health.LastError != "" {

@@ -19,6 +19,8 @@ type Found struct {
 	innovate.Observation
 	// Busy says that another program has the port, so that nothing is known.
 	Busy bool `json:"busy"`
+	// Denied says that this user may not open the port.
+	Denied bool `json:"denied,omitempty"`
 	// Error is why nothing, or not all, is known; "" is none.
 	Error string `json:"error,omitempty"`
 }
@@ -117,6 +119,8 @@ func (f *Finder) listen(ctx context.Context, ports []innovate.PortInfo) []heard 
 				h.Observation, h.err = innovate.Listen(ctx, h.port, f.settings.Listen)
 			}
 			var busy *BusyError
+			var denied *PermissionError
+			h.Denied = errors.As(h.err, &denied)
 			if h.Busy = errors.As(h.err, &busy); h.err != nil {
 				h.Error = h.err.Error()
 			}

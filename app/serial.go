@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"dynotap/config"
+	"dynotap/doctor"
+	"dynotap/source/innovate"
+	"dynotap/source/innovate/serial"
+)
+
+// ownPort gives the serial port that the running dynotap itself reads, and
+// what speaks there; nil: none.
+type ownPort func(context.Context) *innovate.Status
+
+// serialPorts looks at the serial ports for the doctor. The port that dynotap
+// itself has open is not another program's.
+func serialPorts(c *config.Innovate, own ownPort) func(context.Context) ([]doctor.SerialPort, error) {
+	finder := serial.NewFinder(portSettings(c), nil)
+	return func(ctx context.Context) ([]doctor.SerialPort, error) {
+		found, err := finder.Scan(ctx)
+		if err != nil && ctx.Err() == nil {
+			return nil, err
+		}
+		status := own(ctx)
+		out := make([]doctor.SerialPort, 0, len(found))
+		for i := range found {
+			if f := &found[i]; status != nil && status.Port != nil && f.Busy && f.Name == status.Port.Name {
+				f.Busy, f.Error, f.Speaks, f.Device, f.Hints = false, "", true, status.Device, status.Hints
+			}
+			out = append(out, examined(&found[i]))
+		}
+		return out, nil
+	}
+}
+
+// examined is what the doctor wants to know of a port.
+func examined(f *serial.Found) doctor.SerialPort {
+	p := doctor.SerialPort{Name: f.Name, Product: f.Product, SerialNumber: f.Serial}
+	switch {
+	case f.Busy:
+		p.Err = doctor.ErrPortBusy
+	case f.Denied:
+		p.Err = fs.ErrPermission
+	case f.Error != "":
+		p.Err = errors.New(f.Error)
+	}
+	if !f.Speaks {
+		return p
+	}
+	p.Speaks = f.Device
+	if p.Speaks == "unknown" { // no packet is whole
+		p.Speaks = "an Innovate device"
+	}
+	for _, h := range f.Hints {
+		if h.Code == innovate.HintFlowControl || h.Code == innovate.HintNoPackets || h.Code == innovate.HintDamaged {
+			p.Hint = h.Text
+			break
+		}
+	}
+	return p
+}
+
+func printSerial(out io.Writer, found []serial.Found) error {
+	for i := range found {
+		f := &found[i]
+		what := ""
+		switch {
+		case f.Busy:
+			what = "in use by another program"
+		case f.Error != "":
+			what = f.Error
+		case f.Speaks:
+			what = fmt.Sprintf("%s (%s), %s packets", f.Device, f.Protocol, thousands(int64(f.Packets)))
+		case f.Bytes > 0:
+			what = "speaks something that is not Innovate's"
+		default:
+			what = "silent"
+		}
+		name := f.Name
+		if f.Product != "" {
+			name += " (" + f.Product + ")"
+		}
+		if _, err := fmt.Fprintf(out, "serial port %s: %s\n", plain(name), plain(what)); err != nil {
+			return err
+		}
+		for _, h := range f.Hints {
+			if f.Speaks {
+				fmt.Fprintf(out, "  hint: %s\n", h.Text)
+			}
+		}
+	}
+	return nil
+}
