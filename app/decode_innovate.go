@@ -53,7 +53,7 @@ The exit code is 0, or 3 where no packet could be decoded or the bytes look dama
 }
 
 func printDump(out io.Writer, name string, r *innovate.Report) error {
-	fmt.Fprintf(out, "%s: %s, %s, %s packets, %s resyncs, %s bytes skipped\n", name, r.Protocol, r.Device,
+	fmt.Fprintf(out, "%s: %s, %s, packets %s, resyncs %s, bytes skipped %s\n", name, r.Protocol, r.Device,
 		thousands(int64(r.Packets)), thousands(int64(r.Resyncs)), thousands(int64(r.BytesSkipped)))
 	for _, hint := range r.Hints {
 		fmt.Fprintf(out, "hint: %s\n", hint)

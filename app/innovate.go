@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -28,7 +29,7 @@ func buildInnovateOn(opener innovate.Opener, in SourceInput) (LiveSource, error)
 	}
 	said := &sensorNews{announce: in.Announce, logger: in.Logger, told: map[sensorState]time.Time{}, now: time.Now}
 	made, err := innovate.New(settings, innovate.Options{
-		Opener: opener, Logger: in.Logger, Session: in.Session, Status: said.changed,
+		Opener: tellingOpener{opener, in.Announce}, Logger: in.Logger, Session: in.Session, Status: said.changed,
 		Recording: func(started bool, at int64) { in.Logging(in.Settings.Name, started, at) },
 	})
 	if err != nil {
@@ -43,6 +44,28 @@ func buildInnovateOn(opener innovate.Opener, in SourceInput) (LiveSource, error)
 		live.Absent = func() bool { s := made.Status(); return s.Port == nil && s.Counters.Bytes == 0 }
 	}
 	return live, nil
+}
+
+// tellingOpener tells the user what port was opened.
+type tellingOpener struct {
+	innovate.Opener
+	announce func(text string)
+}
+
+func (o tellingOpener) Open(ctx context.Context) (innovate.Port, innovate.PortInfo, error) {
+	port, info, err := o.Opener.Open(ctx)
+	if err != nil {
+		return nil, info, err
+	}
+	text := "wideband port: " + plain(info.Name)
+	if info.Product != "" {
+		text += " (" + plain(info.Product) + ")"
+	}
+	if info.Detected {
+		text += ", found by listening"
+	}
+	o.announce(text)
+	return port, info, nil
 }
 
 func portSettings(c *config.Innovate) serial.Settings {

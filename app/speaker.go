@@ -125,7 +125,8 @@ func (s *speaker) goodbye(a *recording, left pipeline.Left) {
 	accounts, total := a.pipeline.Ledger.Snapshot()
 	took := time.Duration(a.clock.Micros()-a.startedUS) * time.Microsecond
 	s.line("stopped after %s", took.Round(100*time.Millisecond))
-	for name, c := range accounts {
+	for _, name := range slices.Sorted(maps.Keys(accounts)) {
+		c := accounts[name]
 		s.line("%s: received %s%s = processed %s + failed %s + dropped %s + queued %s + dead %s + discarded %s", name,
 			thousands(c.Received), recovered(c), thousands(c.Processed), thousands(c.Failed), thousands(c.Dropped),
 			thousands(c.Queued), thousands(c.Dead), thousands(c.Discarded))
