@@ -14,7 +14,6 @@ import (
 	"dynotap/config"
 	"dynotap/doctor"
 	"dynotap/server"
-	"dynotap/source/innovate"
 )
 
 func newDoctor(p *Program) *cobra.Command {
@@ -70,7 +69,7 @@ The exit code says the worst of them: 0 nothing to mend, 3 a warning, 1 an error
 }
 
 // examination is what a doctor looks at with a configuration.
-func examination(cfg *config.Config, dir string, own ownPort) (doctor.Options, error) {
+func examination(cfg *config.Config, dir string, own ownPorts) (doctor.Options, error) {
 	network, err := jetdriveSettings(&cfg.Jetdrive)
 	if err != nil {
 		return doctor.Options{}, err
@@ -80,10 +79,11 @@ func examination(cfg *config.Config, dir string, own ownPort) (doctor.Options, e
 	if err != nil {
 		return doctor.Options{}, usageError{fmt.Errorf("time_zone: %w", err)}
 	}
-	return doctor.Options{
-		Network: network, Data: dir, TimeZone: zone, ZoneName: cfg.TimeZone,
-		Ports: serialPorts(&cfg.Innovate, own),
-	}, nil
+	options := doctor.Options{Network: network, Data: dir, TimeZone: zone, ZoneName: cfg.TimeZone}
+	if cfg.Source("innovate").Enabled {
+		options.Ports = serialPorts(&cfg.Innovate, own)
+	}
+	return options, nil
 }
 
 // askReadiness asks the running instance whether it accepts samples.
@@ -99,14 +99,14 @@ func (o *options) askReadiness(ctx context.Context) (doctor.Readiness, error) {
 	return doctor.Readiness(ready), nil
 }
 
-// askPort asks the running instance, if there is one, for its serial port.
-func (o *options) askPort(ctx context.Context) *innovate.Status {
+// askPort asks the running instance, if there is one, for its serial ports.
+func (o *options) askPort(ctx context.Context) *widebandDetails {
 	c, err := o.connectRunning()
 	if err != nil {
 		return nil
 	}
 	var source struct {
-		Details innovate.Status `json:"details"`
+		Details widebandDetails `json:"details"`
 	}
 	if _, err := c.get(ctx, "api/v1/sources/innovate", nil, &source); err != nil {
 		return nil
@@ -116,13 +116,13 @@ func (o *options) askPort(ctx context.Context) *innovate.Status {
 
 // newDoctor is the doctor of a recording, who looks from within.
 func (a *recording) newDoctor() (*doctor.Doctor, error) {
-	settings, err := examination(&a.loaded.Config, a.dir, func(context.Context) *innovate.Status {
+	settings, err := examination(&a.loaded.Config, a.dir, func(context.Context) *widebandDetails {
 		for _, s := range a.cell.sources {
 			if s.live.Details == nil {
 				continue
 			}
-			if status, ok := s.live.Details().(innovate.Status); ok {
-				return &status
+			if own, ok := s.live.Details().(widebandDetails); ok {
+				return &own
 			}
 		}
 		return nil

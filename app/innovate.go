@@ -18,11 +18,20 @@ import (
 
 // buildInnovate is the line of the list of sources.
 func buildInnovate(in SourceInput) (LiveSource, error) {
-	return buildInnovateOn(serial.NewFinder(portSettings(&in.Config.Innovate), nil), in)
+	finder := serial.NewFinder(portSettings(&in.Config.Innovate), nil)
+	return buildInnovateOn(finder, finder.Seen, in)
+}
+
+// widebandDetails is what /api/v1/sources says of the source alone.
+type widebandDetails struct {
+	innovate.Status
+	// Ports is what was found at each serial port when the device was last
+	// looked for.
+	Ports []serial.Found `json:"ports"`
 }
 
 // buildInnovateOn builds the source on a port that need not be a serial one.
-func buildInnovateOn(opener innovate.Opener, in SourceInput) (LiveSource, error) {
+func buildInnovateOn(opener innovate.Opener, seen func() []serial.Found, in SourceInput) (LiveSource, error) {
 	settings, err := innovateSettings(in.Config)
 	if err != nil {
 		return LiveSource{}, err
@@ -37,7 +46,7 @@ func buildInnovateOn(opener innovate.Opener, in SourceInput) (LiveSource, error)
 	}
 	live := LiveSource{
 		Source:  made,
-		Details: func() any { return made.Status() },
+		Details: func() any { return widebandDetails{made.Status(), seen()} },
 		Losses:  func() map[string]uint64 { return serialLosses(made.Status()) },
 	}
 	if in.Config.Innovate.Port == "" {

@@ -13,29 +13,45 @@ import (
 	"dynotap/source/innovate/serial"
 )
 
-// ownPort gives the serial port that the running dynotap itself reads, and
-// what speaks there; nil: none.
-type ownPort func(context.Context) *innovate.Status
+// ownPorts gives what the running dynotap knows of the serial ports: the one
+// that it reads and those at which it looked; nil: none runs.
+type ownPorts func(context.Context) *widebandDetails
 
-// serialPorts looks at the serial ports for the doctor. The port that dynotap
-// itself has open is not another program's.
-func serialPorts(c *config.Innovate, own ownPort) func(context.Context) ([]doctor.SerialPort, error) {
+// serialPorts looks at the serial ports for the doctor. What the running dynotap
+// has open itself, to read it or to look for its device, is not another
+// program's.
+func serialPorts(c *config.Innovate, own ownPorts) func(context.Context) ([]doctor.SerialPort, error) {
 	finder := serial.NewFinder(portSettings(c), nil)
 	return func(ctx context.Context) ([]doctor.SerialPort, error) {
 		found, err := finder.Scan(ctx)
 		if err != nil && ctx.Err() == nil {
 			return nil, err
 		}
-		status := own(ctx)
+		running := own(ctx)
 		out := make([]doctor.SerialPort, 0, len(found))
 		for i := range found {
-			if f := &found[i]; status != nil && status.Port != nil && f.Busy && f.Name == status.Port.Name {
-				f.Busy, f.Error, f.Speaks, f.Device, f.Hints = false, "", true, status.Device, status.Hints
+			if f := &found[i]; f.Busy && running != nil {
+				*f = running.heard(f)
 			}
 			out = append(out, examined(&found[i]))
 		}
 		return out, nil
 	}
+}
+
+// heard is what the running dynotap knows of a port that is busy.
+func (d *widebandDetails) heard(f *serial.Found) serial.Found {
+	if d.Port != nil && d.Port.Name == f.Name {
+		return serial.Found{PortInfo: f.PortInfo, Observation: innovate.Observation{
+			Protocol: d.Protocol, Device: d.Device, Hints: d.Hints, Speaks: d.Counters.Packets > 0,
+		}}
+	}
+	for i := range d.Ports {
+		if d.Ports[i].Name == f.Name {
+			return d.Ports[i]
+		}
+	}
+	return *f
 }
 
 // examined is what the doctor wants to know of a port.

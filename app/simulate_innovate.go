@@ -129,7 +129,9 @@ func (p *Program) on(pipe *device.Pipe) *Program {
 	with.Sources = slices.Clone(p.Sources)
 	for i := range with.Sources {
 		if with.Sources[i].Name == "innovate" {
-			with.Sources[i].Build = func(in SourceInput) (LiveSource, error) { return buildInnovateOn(pipe, in) }
+			with.Sources[i].Build = func(in SourceInput) (LiveSource, error) {
+				return buildInnovateOn(pipe, func() []serial.Found { return []serial.Found{} }, in)
+			}
 		}
 	}
 	return &with
