@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"math"
+	"os"
 	"os/exec"
 	"testing"
 
@@ -15,6 +16,7 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	in := &instance{t: t, dir: t.TempDir()}
 	in.cmd = exec.Command("dynotap", "run", "--demo", "--seconds", "32", "--listen", "127.0.0.1:0", "--data", in.dir)
+	in.cmd.Env = append(os.Environ(), innovateEnabled+"=true")
 	in.cmd.Stdout, in.cmd.Stderr = &in.stdout, &in.stderr
 	if err := in.cmd.Run(); err != nil {
 		t.Fatalf("demo: %v\n%s\n%s", err, in.stdout.String(), in.stderr.String())
@@ -46,7 +48,7 @@ func TestDemo(t *testing.T) {
 	}
 	wideband := devices["Innovate"]
 	delete(devices, "Innovate")
-	if len(devices) != 2 || devices[sim.Dyno]+devices[sim.Atmosphere] != 60 || wideband != 8 {
+	if len(devices) != 2 || devices[sim.Dyno]+devices[sim.Atmosphere] != 60 || wideband != 14 {
 		t.Errorf("devices: %v, channels of the wideband: %d", devices, wideband)
 	}
 	followsThePull(t, of(in.export(), "Innovate"))
@@ -66,13 +68,13 @@ func followsThePull(t *testing.T, rows []exported) {
 	t.Helper()
 	low, high := map[string]float64{}, map[string]float64{}
 	for _, row := range rows {
-		if row.Value == nil || row.Channel != "afr_front" && row.Channel != "afr_rear" {
+		if row.Value == nil || row.Name != "afr_front" && row.Name != "afr_rear" {
 			continue
 		}
-		if _, seen := low[row.Channel]; !seen {
-			low[row.Channel], high[row.Channel] = *row.Value, *row.Value
+		if _, seen := low[row.Name]; !seen {
+			low[row.Name], high[row.Name] = *row.Value, *row.Value
 		}
-		low[row.Channel], high[row.Channel] = min(low[row.Channel], *row.Value), max(high[row.Channel], *row.Value)
+		low[row.Name], high[row.Name] = min(low[row.Name], *row.Value), max(high[row.Name], *row.Value)
 	}
 	for _, name := range []string{"afr_front", "afr_rear"} {
 		if !(low[name] > 10 && low[name] < 13.5 && high[name] > low[name]+0.5 && high[name] < 16) {

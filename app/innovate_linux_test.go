@@ -2,9 +2,11 @@ package app
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -151,7 +153,7 @@ func TestWidebandOnASerialPort(t *testing.T) {
 	at := map[bool]map[string][]time.Time{false: {}, true: {}} // by whether lambda is valid
 	seen := map[string][]time.Time{}
 	for _, row := range in.export() {
-		seen[row.Channel] = append(seen[row.Channel], row.Time)
+		seen[row.Name] = append(seen[row.Name], row.Time)
 		if sensor, ok := strings.CutSuffix(row.Name, "_status"); ok {
 			at[*row.Value == 0][sensor] = append(at[*row.Value == 0][sensor], row.Time)
 		}
@@ -159,7 +161,8 @@ func TestWidebandOnASerialPort(t *testing.T) {
 	for sensor, channel := range map[string]string{"wideband_1": "afr_front", "wideband_2": "afr_rear"} {
 		afr, warm := seen[channel], at[false][sensor]
 		if len(afr) == 0 || len(afr) != len(at[true][sensor]) || len(warm) == 0 || !warm[len(warm)-1].Before(afr[0]) {
-			t.Errorf("%s: %d of AFR, %d of valid status, %d of warm-up; channels %v", sensor, len(afr), len(at[true][sensor]), len(warm), seen)
+			t.Errorf("%s: %d of AFR, %d of valid status, %d of warm-up; channels %v",
+				sensor, len(afr), len(at[true][sensor]), len(warm), slices.Sorted(maps.Keys(seen)))
 		}
 	}
 }
