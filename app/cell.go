@@ -21,6 +21,7 @@ import (
 type cell struct {
 	sources  []*cellSource
 	pipeline *pipeline.Pipeline
+	plugs    startstop.Service
 }
 
 type cellSource struct {
@@ -87,12 +88,12 @@ func (c *cell) start(ctx context.Context) error {
 			return fmt.Errorf("start source %s: %w", s.name, err)
 		}
 	}
-	return nil
+	return c.plugs.Start(ctx, c.watchPlugs)
 }
 
 // stop stops all sources, each bounded by ctx.
 func (c *cell) stop(ctx context.Context) error {
-	errs := make([]error, 0, len(c.sources))
+	errs := append(make([]error, 0, len(c.sources)+1), c.plugs.Stop(ctx))
 	for _, s := range c.sources {
 		errs = append(errs, s.supervisor.Stop(ctx))
 	}

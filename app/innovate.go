@@ -19,7 +19,9 @@ import (
 // buildInnovate is the line of the list of sources.
 func buildInnovate(in SourceInput) (LiveSource, error) {
 	finder := serial.NewFinder(portSettings(&in.Config.Innovate), nil)
-	return buildInnovateOn(finder, finder.Seen, in)
+	live, err := buildInnovateOn(finder, finder.Seen, in)
+	live.Places = func() []string { return serialPlaces(&in.Config.Innovate) }
+	return live, err
 }
 
 // widebandDetails is what /api/v1/sources says of the source alone.

@@ -189,8 +189,9 @@ func TestWidebandComesBack(t *testing.T) {
 	ctx := t.Context()
 	ran := make(chan error, 1)
 	go func() { ran <- one.Run(ctx, pty) }()
-	in := onPort(t, link, nil)
+	in := onPort(t, link, map[string]any{"reconnect_delay_sec": 1000})
 	await(t, "the sensor measures", func() bool { v := in.wideband(); return v.measures() })
+	await(t, "the connection lasts", func() bool { return in.wideband().Stats.Uptime > 2*plugSteady })
 	pty.Unplug()
 	if err := os.Remove(link); err != nil {
 		t.Fatal(err)
@@ -204,6 +205,7 @@ func TestWidebandComesBack(t *testing.T) {
 		_, err := in.client.get(ctx, "readyz", nil, &ready)
 		return err == nil && ready.Ready && strings.Contains(strings.Join(ready.Notes, "\n"), "source innovate is not connected")
 	})
+	await(t, "the attempts end", func() bool { return in.wideband().Health.State == source.Error })
 	if err := pty.Plug(); err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func examined(f *serial.Found) doctor.SerialPort {
 func printSerial(out io.Writer, found []serial.Found) error {
 	for i := range found {
 		f := &found[i]
-		what := ""
+		var what string
 		switch {
 		case f.Busy:
 			what = "in use by another program"

@@ -31,6 +31,9 @@ type LiveSource struct {
 	// Absent says that the device is looked for and has never been there: most
 	// cells have not every device that is looked for.
 	Absent func() bool
+	// Places lists by name where a device may have been plugged in. A new one
+	// makes a source that waits try at once.
+	Places func() []string
 }
 
 // Overruns is what a source lost before it could be read, since its present

@@ -59,6 +59,7 @@ type sourceView struct {
 	Stats struct {
 		Rate    float64 `json:"samples_per_second"`
 		Latency float64 `json:"avg_latency_ms"`
+		Uptime  float64 `json:"uptime_sec"`
 	} `json:"stats"`
 	Losses map[string]int64 `json:"losses"`
 }

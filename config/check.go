@@ -43,14 +43,14 @@ func (c *collector) check(r *resolved) {
 // checkSensors checks that what is known of sensors is of sensors that are
 // read, and that no two are in one place.
 func (c *collector) checkSensors(r *resolved) {
-	at := path{"innovate", "sensors"}
+	at := c.root.splitPath(innovateSensors)
 	places := map[string]string{}
 	for _, name := range slices.SortedFunc(maps.Keys(r.config.Innovate.Sensors), byNumber) {
 		of := at.child(name)
 		own := []path{of.child("place"), of.child("multiplier"), of.child("offset"), of.child("stoichiometric")}
 		n, err := strconv.Atoi(name)
 		if err == nil && !slices.Contains(r.config.Innovate.Channels, n) {
-			c.conflict(r, fmt.Sprintf("%s is of a sensor that is not read: add %d to innovate.channels", of, n), append(own, path{"innovate", "channels"})...)
+			c.conflict(r, fmt.Sprintf("%s is of a sensor that is not read: add %d to innovate.channels", of, n), append(own, c.root.splitPath("innovate.channels"))...)
 		}
 		place := r.config.Innovate.Sensors[name].Place
 		if place == nil {
