@@ -94,12 +94,12 @@ func TestWidebandsAreMappedUnderTheUsersMapping(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Innovate.Sensors = map[string]config.Sensor{"2": {Place: &front, Multiplier: &multiplier}}
-	c.Channels = map[string]string{" Wideband_2_AFR": "afr", "Boost": "map"}
+	c.Channels = map[string]string{"Wideband_2_AFR": "afr", "Boost": "map"}
 	got, err := mapping(&c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 3 || got[" Wideband_2_AFR"] != "afr" || got["Boost"] != "map" || got["wideband_2_lambda"] != "lambda_front" {
+	if len(got) != 3 || got["Wideband_2_AFR"] != "afr" || got["Boost"] != "map" || got["wideband_2_lambda"] != "lambda_front" {
 		t.Errorf("%v", got)
 	}
 	s, err := innovateSettings(&c)
