@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"dynotap/config"
 	"dynotap/internal/clock"
@@ -20,6 +21,7 @@ import (
 type cell struct {
 	sources  []*cellSource
 	pipeline *pipeline.Pipeline
+	plugs    startstop.Service
 }
 
 type cellSource struct {
@@ -31,13 +33,13 @@ type cellSource struct {
 
 // newCell builds every source of the program, enabled or not, so that one can
 // be started later.
-func newCell(p *Program, cfg *config.Config, pipe *pipeline.Pipeline, session *clock.Session, logger *slog.Logger, hear func(source.Transition)) (*cell, error) {
+func newCell(p *Program, cfg *config.Config, pipe *pipeline.Pipeline, session *clock.Session, logger *slog.Logger, say *speaker) (*cell, error) {
 	c := &cell{pipeline: pipe}
 	for _, spec := range p.Sources {
 		settings := cfg.Source(spec.Name)
 		live, err := spec.Build(SourceInput{
 			Config: cfg, Settings: settings, Session: session, Logger: logger.With("source", spec.Name),
-			Logging: pipe.Recorder.Logging,
+			Logging: pipe.Recorder.Logging, Announce: say.event,
 		})
 		if err != nil {
 			return nil, usageError{fmt.Errorf("source %s: %w", spec.Name, err)}
@@ -45,7 +47,7 @@ func newCell(p *Program, cfg *config.Config, pipe *pipeline.Pipeline, session *c
 		name := spec.Name
 		supervisor, err := source.NewSupervisor(live, source.Options{
 			Name: name, Settings: supervision(settings), Accept: pipe.Intake.Lane(name, validate.Settings(settings.Validation)),
-			Tally: func() source.Tally { return c.tally(name) }, OnTransition: hear, Logger: logger,
+			Tally: func() source.Tally { return c.tally(name) }, OnTransition: say.transition, Logger: logger,
 		})
 		if err != nil {
 			return nil, usageError{err}
@@ -86,12 +88,12 @@ func (c *cell) start(ctx context.Context) error {
 			return fmt.Errorf("start source %s: %w", s.name, err)
 		}
 	}
-	return nil
+	return c.plugs.Start(ctx, c.watchPlugs)
 }
 
 // stop stops all sources, each bounded by ctx.
 func (c *cell) stop(ctx context.Context) error {
-	errs := make([]error, 0, len(c.sources))
+	errs := append(make([]error, 0, len(c.sources)+1), c.plugs.Stop(ctx))
 	for _, s := range c.sources {
 		errs = append(errs, s.supervisor.Stop(ctx))
 	}
@@ -117,10 +119,28 @@ func (c *cell) Sources() []server.SourceStatus {
 		if s.live.Losses != nil {
 			status.Losses = s.live.Losses()
 		}
+		status.Absent = s.live.Absent != nil && s.live.Absent()
 		if s.live.Details != nil {
 			status.Details = s.live.Details()
 		}
 		out = append(out, status)
+	}
+	return out
+}
+
+// outages says of each enabled source that is not connected why.
+func (c *cell) outages() []string {
+	var out []string
+	for _, s := range c.sources {
+		h := s.supervisor.Health()
+		if !s.enabled || h.State == source.Connected || h.State == source.Disconnected || h.LastError == "" {
+			continue
+		}
+		what := "is not connected"
+		if s.live.Absent != nil && s.live.Absent() {
+			what = "has found no device"
+		}
+		out = append(out, fmt.Sprintf("source %s %s (%s): %s", s.name, what, strings.ReplaceAll(string(h.State), "_", " "), plain(h.LastError)))
 	}
 	return out
 }

@@ -24,7 +24,7 @@ func newDecode(p *Program) *cobra.Command {
 		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDecodeInnovate(p), newDecodeJetdrive(p))
+	cmd.AddCommand(newDecodeInnovate(), newDecodeJetdrive(p))
 	return cmd
 }
 

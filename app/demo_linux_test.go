@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"math"
+	"os"
 	"os/exec"
 	"testing"
 
@@ -15,6 +16,7 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	in := &instance{t: t, dir: t.TempDir()}
 	in.cmd = exec.Command("dynotap", "run", "--demo", "--seconds", "32", "--listen", "127.0.0.1:0", "--data", in.dir)
+	in.cmd.Env = append(os.Environ(), innovateEnabled+"=true")
 	in.cmd.Stdout, in.cmd.Stderr = &in.stdout, &in.stderr
 	if err := in.cmd.Run(); err != nil {
 		t.Fatalf("demo: %v\n%s\n%s", err, in.stdout.String(), in.stderr.String())
@@ -37,16 +39,19 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	sessions := in.runs("session")
-	if len(sessions) != 1 || len(sessions[0].Summary.Channels) != 60 {
-		t.Fatalf("not one session of 60 channels: %+v", sessions)
+	if len(sessions) != 1 {
+		t.Fatalf("not one session: %+v", sessions)
 	}
-	devices := map[string]int{}
+	devices := map[string]int{} // number of channels
 	for _, c := range sessions[0].Summary.Channels {
 		devices[c.Device]++
 	}
-	if len(devices) != 2 {
-		t.Errorf("devices: %v", devices)
+	wideband := devices["Innovate"]
+	delete(devices, "Innovate")
+	if len(devices) != 2 || devices[sim.Dyno]+devices[sim.Atmosphere] != 60 || wideband != 14 {
+		t.Errorf("devices: %v, channels of the wideband: %d", devices, wideband)
 	}
+	followsThePull(t, of(in.export(), "Innovate"))
 	var shown runView
 	if err := json.Unmarshal(in.dynotap("runs", "show", "--json", pulls[0].ID), &shown); err != nil || shown.ID != pulls[0].ID {
 		t.Errorf("runs show: %v, %+v", err, shown)
@@ -54,5 +59,26 @@ func TestDemo(t *testing.T) {
 	in.dynotap("runs", "edit", pulls[0].ID, "--name", "Baseline", "--tags", "dry, 20 °C")
 	if err := json.Unmarshal(in.dynotap("runs", "show", "--json", pulls[0].ID), &shown); err != nil || shown.Name != "Baseline" || len(shown.Tags) != 2 {
 		t.Errorf("runs edit: %v, %+v", err, shown)
+	}
+}
+
+// followsThePull fails unless the widebands show the mixture of a pull, richer
+// than that of the engine at rest, and nothing while they warm up.
+func followsThePull(t *testing.T, rows []exported) {
+	t.Helper()
+	low, high := map[string]float64{}, map[string]float64{}
+	for _, row := range rows {
+		if row.Value == nil || row.Name != "afr_front" && row.Name != "afr_rear" {
+			continue
+		}
+		if _, seen := low[row.Name]; !seen {
+			low[row.Name], high[row.Name] = *row.Value, *row.Value
+		}
+		low[row.Name], high[row.Name] = min(low[row.Name], *row.Value), max(high[row.Name], *row.Value)
+	}
+	for _, name := range []string{"afr_front", "afr_rear"} {
+		if !(low[name] > 10 && low[name] < 13.5 && high[name] > low[name]+0.5 && high[name] < 16) {
+			t.Errorf("%s of the wideband from %.2f to %.2f", name, low[name], high[name])
+		}
 	}
 }

@@ -1,14 +1,13 @@
 package app
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"io"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"dynotap/source/innovate/serial"
 	"dynotap/source/jetdrive"
@@ -18,6 +17,8 @@ import (
 type discovery struct {
 	Providers []jetdrive.ProviderStatus `json:"providers"`
 	Serial    []serial.Found            `json:"serial"`
+	// unlisted is why the serial ports could not be looked at.
+	unlisted error
 }
 
 func newDiscover(p *Program) *cobra.Command {
@@ -25,7 +26,7 @@ func newDiscover(p *Program) *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "discover",
-		Short: "List who is on the JETDRIVE network and on the serial ports: providers, channels, units, rates, clocks",
+		Short: "List who is on the JETDRIVE network, and what speaks on the serial ports",
 		Args:  exactly(0),
 	}
 	o := p.options(cmd)
@@ -47,27 +48,44 @@ func newDiscover(p *Program) *cobra.Command {
 		if timeout == 0 {
 			timeout = loaded.Config.Jetdrive.DiscoveryTimeoutSec.Duration()
 		}
-		var found discovery
-		var ports sync.WaitGroup
-		var scanned error
-		ports.Go(func() { found.Serial, scanned = scanPorts(cmd.Context(), &loaded.Config.Innovate) })
-		found.Providers, err = jetdrive.Discover(cmd.Context(), settings, timeout)
-		ports.Wait()
-		if err = errors.Join(err, scanned); err != nil {
-			return networkError(err)
-		}
-		if asJSON {
-			if found.Providers == nil {
-				found.Providers = []jetdrive.ProviderStatus{}
-			}
-			return printJSON(cmd.OutOrStdout(), found)
-		}
-		if err := printProviders(cmd, found.Providers, settings, timeout); err != nil {
+		found, err := discover(cmd.Context(), settings, portSettings(&loaded.Config.Innovate), timeout)
+		if err != nil {
 			return err
 		}
-		return printPorts(cmd.OutOrStdout(), found.Serial)
+		if asJSON {
+			err = printJSON(cmd.OutOrStdout(), found)
+		} else if err = printProviders(cmd, found.Providers, settings, timeout); err == nil {
+			err = printSerial(cmd.OutOrStdout(), found.Serial)
+		}
+		if err == nil && found.unlisted != nil {
+			err = lookError{fmt.Errorf("the serial ports could not be looked at: %w", found.unlisted)}
+		}
+		return err
 	}
 	return cmd
+}
+
+// discover listens to the network and to the serial ports at the same time.
+// Ports that cannot be listed leave the network's part as it is.
+func discover(ctx context.Context, network jetdrive.Settings, port serial.Settings, timeout time.Duration) (discovery, error) {
+	found := discovery{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		found.Providers, err = jetdrive.Discover(ctx, network, timeout)
+		return networkError(err)
+	})
+	group.Go(func() error {
+		found.Serial, found.unlisted = serial.NewFinder(port, nil).Scan(ctx)
+		return nil
+	})
+	err := group.Wait()
+	if found.Providers == nil {
+		found.Providers = []jetdrive.ProviderStatus{}
+	}
+	if found.Serial == nil {
+		found.Serial = []serial.Found{}
+	}
+	return found, err
 }
 
 func printProviders(cmd *cobra.Command, providers []jetdrive.ProviderStatus, s jetdrive.Settings, waited time.Duration) error {
@@ -86,24 +104,6 @@ func printProviders(cmd *cobra.Command, providers []jetdrive.ProviderStatus, s j
 			rows = append(rows, []string{strconv.Itoa(int(c.ID)), c.Name, string(c.Unit)})
 		}
 		if err := printTable(out, []string{"id", "channel", "unit"}, rows); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// printPorts says what speaks on the serial ports, where there are any.
-func printPorts(out io.Writer, ports []serial.Found) error {
-	for i := range ports {
-		p := &ports[i]
-		what := "nothing speaks"
-		switch {
-		case p.Speaks:
-			what = p.Device
-		case p.Error != "":
-			what = p.Error
-		}
-		if _, err := fmt.Fprintf(out, "%s %s: %s\n", p.Name, p.Product, what); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,7 @@ The exit code says the worst of them: 0 nothing to mend, 3 a warning, 1 an error
 		if err != nil {
 			return err
 		}
-		settings, err := examination(&loaded.Config, dir)
+		settings, err := examination(&loaded.Config, dir, o.askPort)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ The exit code says the worst of them: 0 nothing to mend, 3 a warning, 1 an error
 }
 
 // examination is what a doctor looks at with a configuration.
-func examination(cfg *config.Config, dir string) (doctor.Options, error) {
+func examination(cfg *config.Config, dir string, own ownPorts) (doctor.Options, error) {
 	network, err := jetdriveSettings(&cfg.Jetdrive)
 	if err != nil {
 		return doctor.Options{}, err
@@ -79,10 +79,11 @@ func examination(cfg *config.Config, dir string) (doctor.Options, error) {
 	if err != nil {
 		return doctor.Options{}, usageError{fmt.Errorf("time_zone: %w", err)}
 	}
-	return doctor.Options{
-		Network: network, Data: dir, TimeZone: zone, ZoneName: cfg.TimeZone,
-		Ports: examinedPorts(&cfg.Innovate),
-	}, nil
+	options := doctor.Options{Network: network, Data: dir, TimeZone: zone, ZoneName: cfg.TimeZone}
+	if cfg.Source("innovate").Enabled {
+		options.Ports = serialPorts(&cfg.Innovate, own)
+	}
+	return options, nil
 }
 
 // askReadiness asks the running instance whether it accepts samples.
@@ -98,9 +99,34 @@ func (o *options) askReadiness(ctx context.Context) (doctor.Readiness, error) {
 	return doctor.Readiness(ready), nil
 }
 
+// askPort asks the running instance, if there is one, for its serial ports.
+func (o *options) askPort(ctx context.Context) *widebandDetails {
+	c, err := o.connectRunning()
+	if err != nil {
+		return nil
+	}
+	var source struct {
+		Details widebandDetails `json:"details"`
+	}
+	if _, err := c.get(ctx, "api/v1/sources/innovate", nil, &source); err != nil {
+		return nil
+	}
+	return &source.Details
+}
+
 // newDoctor is the doctor of a recording, who looks from within.
 func (a *recording) newDoctor() (*doctor.Doctor, error) {
-	settings, err := examination(&a.loaded.Config, a.dir)
+	settings, err := examination(&a.loaded.Config, a.dir, func(context.Context) *widebandDetails {
+		for _, s := range a.cell.sources {
+			if s.live.Details == nil {
+				continue
+			}
+			if own, ok := s.live.Details().(widebandDetails); ok {
+				return &own
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -2,160 +2,214 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/spf13/cobra"
-
-	"dynotap/sim"
+	"dynotap/channel"
+	"dynotap/config"
 	"dynotap/source/innovate"
-	"dynotap/source/innovate/device"
+	"dynotap/source/innovate/isp"
 	"dynotap/source/innovate/serial"
 )
 
-func newDecodeInnovate(*Program) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "innovate FILE",
-		Short: "Sensors, states and values in a raw dump of an Innovate wideband's serial port",
-		Args:  exactly(1),
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		file, err := os.Open(args[0])
-		if err != nil {
-			return usageError{err}
-		}
-		defer file.Close()
-		report, err := innovate.Inspect(file)
-		if err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
-		if asJSON {
-			err = printJSON(cmd.OutOrStdout(), report)
-		} else {
-			err = printInspection(cmd.OutOrStdout(), args[0], &report)
-		}
-		if err == nil && report.Packets == 0 {
-			err = lookError{fmt.Errorf("%s: no packet of an Innovate device in it", args[0])}
-		}
-		return err
-	}
-	return cmd
+// buildInnovate is the line of the list of sources.
+func buildInnovate(in SourceInput) (LiveSource, error) {
+	finder := serial.NewFinder(portSettings(&in.Config.Innovate), nil)
+	live, err := buildInnovateOn(finder, finder.Seen, in)
+	live.Places = func() []string { return serialPlaces(&in.Config.Innovate) }
+	return live, err
 }
 
-func printInspection(out io.Writer, path string, r *innovate.Report) error {
-	fmt.Fprintf(out, "%s: %s %s, %s, %d resynchronisations, %d bytes skipped\n",
-		path, r.Protocol, r.Device, plural(int(r.Packets), "packet"), r.Resyncs, r.BytesSkipped)
-	rows := make([][]string, 0, len(r.Sensors))
-	count := func(n uint64) string { return thousands(int64(n)) }
-	for _, s := range r.Sensors {
-		rows = append(rows, []string{
-			count(uint64(s.Index)), count(s.States.Lambda), count(s.States.WarmingUp), count(s.States.O2),
-			count(s.States.FreeAirCalibration + s.States.NeedsCalibration), count(s.States.HeaterCalibration),
-			count(s.States.Error), spanText(s.Lambda), spanText(s.AFR),
-		})
-	}
-	if err := printTable(out, []string{"sensor", "valid", "warming up", "O2", "calibration", "heater", "error", "lambda", "AFR"}, rows); err != nil {
-		return err
-	}
-	for _, a := range r.Aux {
-		fmt.Fprintf(out, "input %d: %s V\n", a.Index, spanText(&a.Span))
-	}
-	for _, hint := range r.Hints {
-		fmt.Fprintln(out, hint)
-	}
-	return nil
+// widebandDetails is what /api/v1/sources says of the source alone.
+type widebandDetails struct {
+	innovate.Status
+	// Ports is what was found at each serial port when the device was last
+	// looked for.
+	Ports []serial.Found `json:"ports"`
 }
 
-func spanText(s *innovate.Span) string {
-	if s == nil {
-		return "-"
-	}
-	return fmt.Sprintf("%.3f to %.3f", s.Min, s.Max)
-}
-
-func newSimulateInnovate(*Program) *cobra.Command {
-	var model, faults, port string
-	var seconds, warmup float64
-	cmd := &cobra.Command{
-		Use:   "innovate",
-		Short: "Be an Innovate wideband on a pseudo-terminal, whose AFR follows a pull every 20 s",
-		Long: `Sends the true bytes of an Innovate wideband controller onto a pseudo-terminal and
-prints its path; the AFR follows a simulated pull every 20 s. On Windows it needs
---port, and the program under test reads the other end of the cable.
-
-Faults, separated by commas: lose=0.01, insert=0.01, flip=0.01 (shares of the bytes),
-xonxoff, latency=16ms, silence=30s/5s, unplug=60s/3s, seed=7.`,
-		Args: exactly(0),
-	}
-	f := cmd.Flags()
-	f.StringVar(&model, "device", "dlg-1", "the `device`: "+strings.Join(device.Models(), ", "))
-	f.StringVar(&faults, "faults", "", "what goes wrong on the line")
-	f.StringVar(&port, "port", "", "send on this serial `port` instead")
-	f.Float64Var(&warmup, "warmup", 10, "seconds the sensors take to warm up")
-	f.Float64Var(&seconds, "seconds", 0, "end after so many seconds (default: run until Ctrl-C)")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := errors.Join(notNegative("seconds", seconds), notNegative("warmup", warmup)); err != nil {
-			return usageError{err}
-		}
-		made, err := simulatedWideband(model, faults, time.Duration(warmup*float64(time.Second)), cmd.ErrOrStderr())
-		if err != nil {
-			return usageError{err}
-		}
-		ctx, cancel := forSeconds(cmd.Context(), seconds)
-		defer cancel()
-		if err := sendOn(ctx, made, port, cmd.OutOrStdout()); err != nil {
-			return err
-		}
-		counts := made.Counts()
-		fmt.Fprintf(cmd.OutOrStdout(), "sent %s, damaged %d, withheld %d, skipped %d\n",
-			plural(int(counts.Packets), "packet"), counts.Damaged, counts.Withheld, counts.Skipped)
-		return nil
-	}
-	return cmd
-}
-
-// simulatedWideband is a device at the simulated engine's exhaust.
-func simulatedWideband(model, faults string, warmup time.Duration, log io.Writer) (*device.Device, error) {
-	wrong, err := device.ParseFaults(faults)
+// buildInnovateOn builds the source on a port that need not be a serial one.
+func buildInnovateOn(opener innovate.Opener, seen func() []serial.Found, in SourceInput) (LiveSource, error) {
+	settings, err := innovateSettings(in.Config)
 	if err != nil {
-		return nil, err
+		return LiveSource{}, err
 	}
-	cell, err := sim.New(sim.Settings{Seed: 1})
-	if err != nil {
-		return nil, err
-	}
-	return device.New(device.Settings{
-		Model: model, Warmup: warmup, Faults: wrong, Logger: slog.New(slog.NewTextHandler(log, nil)),
-		Values: func(t time.Duration, afr []float64) {
-			state := cell.At(t)
-			for i := range afr {
-				afr[i] = []float64{state.AFRFront, state.AFRRear}[i%2]
-			}
-		},
+	said := &sensorNews{announce: in.Announce, logger: in.Logger, told: map[sensorState]time.Time{}, now: time.Now}
+	made, err := innovate.New(settings, innovate.Options{
+		Opener: tellingOpener{opener, in.Announce}, Logger: in.Logger, Session: in.Session, Status: said.changed,
+		Recording: func(started bool, at int64) { in.Logging(in.Settings.Name, started, at) },
 	})
+	if err != nil {
+		return LiveSource{}, err
+	}
+	live := LiveSource{
+		Source:  made,
+		Details: func() any { return widebandDetails{made.Status(), seen()} },
+		Losses:  func() map[string]uint64 { return serialLosses(made.Status()) },
+	}
+	if in.Config.Innovate.Port == "" {
+		live.Absent = func() bool { s := made.Status(); return s.Port == nil && s.Counters.Bytes == 0 }
+	}
+	return live, nil
 }
 
-// sendOn runs a device on a serial port, or on a pseudo-terminal whose path it
-// prints.
-func sendOn(ctx context.Context, made *device.Device, port string, out io.Writer) error {
-	if port != "" {
-		line, err := serial.NewLine(port, 0)
-		if err != nil {
-			return err
-		}
-		defer line.Unplug()
-		return made.Run(ctx, line)
-	}
-	terminal, err := device.NewPTY(func(path string) { fmt.Fprintln(out, path) })
+// tellingOpener tells the user what port was opened.
+type tellingOpener struct {
+	innovate.Opener
+	announce func(text string)
+}
+
+func (o tellingOpener) Open(ctx context.Context) (innovate.Port, innovate.PortInfo, error) {
+	port, info, err := o.Opener.Open(ctx)
 	if err != nil {
-		return err
+		return nil, info, err
 	}
-	return errors.Join(made.Run(ctx, terminal), terminal.Close())
+	text := "wideband port: " + plain(info.Name)
+	if info.Product != "" {
+		text += " (" + plain(info.Product) + ")"
+	}
+	if info.Detected {
+		text += ", found by listening"
+	}
+	o.announce(text)
+	return port, info, nil
+}
+
+func portSettings(c *config.Innovate) serial.Settings {
+	return serial.Settings{Port: c.Port, Baud: c.Baudrate}
+}
+
+func innovateSettings(c *config.Config) (innovate.Settings, error) {
+	section, custom := &c.Innovate, c.Source("innovate").Custom
+	device, err := innovate.ParseDevice(section.DeviceType)
+	if err != nil {
+		return innovate.Settings{}, err
+	}
+	s := innovate.Settings{
+		Device: device, Read: section.Channels, Sensors: map[int]innovate.Sensor{},
+		WarmupTimeout: custom.WarmupTimeoutSec.Duration(), FreeAirAFR: custom.FreeAirAFRThreshold,
+		Interval: section.ReadIntervalSec.Duration(), Buffer: section.BufferSize,
+	}
+	for name, given := range section.Sensors {
+		n, err := strconv.Atoi(name)
+		if err != nil {
+			return innovate.Settings{}, fmt.Errorf("number of a sensor: %w", err)
+		}
+		s.Sensors[n] = sensorOf(given)
+	}
+	return s, s.Validate()
+}
+
+// sensorOf takes over what the user gave; the rest is as the device says it.
+func sensorOf(given config.Sensor) innovate.Sensor {
+	var s innovate.Sensor
+	if given.Place != nil {
+		s.Place = innovate.Place(*given.Place)
+	}
+	for _, v := range []struct{ from, to *float64 }{
+		{given.Multiplier, &s.Multiplier}, {given.Offset, &s.Offset}, {given.Stoichiometric, &s.Stoichiometric},
+	} {
+		if v.from != nil {
+			*v.to = *v.from
+		}
+	}
+	return s
+}
+
+// mapping is what the resolver is told: where the widebands sit, and over that
+// the user's own mapping.
+func mapping(c *config.Config) (channel.Mapping, error) {
+	s, err := innovateSettings(c)
+	if err != nil {
+		return nil, fmt.Errorf("innovate: %w", err)
+	}
+	out := s.Mapping()
+	for label, name := range c.Channels {
+		for of := range out {
+			if strings.EqualFold(of, strings.TrimSpace(label)) {
+				delete(out, of) // labels are the same in any case
+			}
+		}
+		out[label] = name
+	}
+	return out, nil
+}
+
+// serialLosses counts what came and became no sample, by reason: broken
+// packets, packets of another chain, bytes that nobody took in time.
+func serialLosses(s innovate.Status) map[string]uint64 {
+	m := s.Counters.Malformed
+	return map[string]uint64{
+		"malformed_header": m.Header, "malformed_short": m.Short, "malformed_word": m.Word,
+		"malformed_cut": m.Cut, "malformed_empty": m.Empty,
+		"unsettled_packets": s.Unsettled, "overflow_bytes": s.Overflow,
+	}
+}
+
+// sensorQuiet is how long a sensor's state is not told of again.
+const sensorQuiet = 10 * time.Second
+
+type sensorState struct {
+	sensor int
+	state  isp.Function
+}
+
+// sensorNews tells the user what the sensors of a chain begin to say.
+type sensorNews struct {
+	announce func(text string)
+	logger   *slog.Logger
+	now      func() time.Time
+
+	mu   sync.Mutex
+	told map[sensorState]time.Time
+}
+
+// changed logs every change and tells the user of those that are news to him:
+// a sensor leaves lambda for O2 and comes back whenever the throttle closes.
+func (n *sensorNews) changed(c innovate.StatusChange) {
+	n.logger.Debug("sensor", "sensor", c.Sensor, "state", c.To.String(), "was", c.From.String(), "first", c.First, "value", c.Value)
+	measures := func(f isp.Function) bool { return f == isp.Lambda || f == isp.O2 }
+	if !c.First && measures(c.From) && measures(c.To) {
+		return
+	}
+	now, state := n.now(), sensorState{c.Sensor, c.To}
+	n.mu.Lock()
+	last, told := n.told[state]
+	again := told && now.Sub(last) < sensorQuiet
+	if !again {
+		n.told[state] = now
+	}
+	n.mu.Unlock()
+	if again {
+		return
+	}
+	text := fmt.Sprintf("wideband %d: %s", c.Sensor, sensorText(c))
+	n.announce(text)
+	if c.To == isp.ErrorCode || c.To == isp.NeedsCalibration {
+		n.logger.Warn(text)
+	}
+}
+
+func sensorText(c innovate.StatusChange) string {
+	switch c.To {
+	case isp.Lambda:
+		return "measures lambda"
+	case isp.O2:
+		return fmt.Sprintf("measures oxygen (%.1f %%), no AFR", float64(c.Value)/10)
+	case isp.FreeAirCalibration:
+		return "calibrates in free air, no AFR until that is done"
+	case isp.NeedsCalibration:
+		return "needs a free-air calibration, no AFR until then"
+	case isp.WarmingUp:
+		return "warms up, no AFR until it is warm"
+	case isp.HeaterCalibration:
+		return "calibrates its heater, no AFR until that is done"
+	case isp.ErrorCode:
+		return fmt.Sprintf("reports error %d, no AFR: see docs/innovate.md", c.Value)
+	}
+	return "says something that no document explains, no AFR"
 }

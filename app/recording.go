@@ -53,7 +53,11 @@ func (a *recording) open(ctx context.Context) (err error) {
 	if err != nil {
 		return explainDir(err, a.dir)
 	}
-	resolver, err := channel.NewResolver(cfg.Channels)
+	mapped, err := mapping(cfg)
+	if err != nil {
+		return usageError{err}
+	}
+	resolver, err := channel.NewResolver(mapped)
 	if err != nil {
 		return usageError{fmt.Errorf("channels: %w", err)}
 	}
@@ -73,7 +77,7 @@ func (a *recording) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.cell, err = newCell(a.program, cfg, a.pipeline, a.clock, a.logger, a.say.transition)
+	a.cell, err = newCell(a.program, cfg, a.pipeline, a.clock, a.logger, a.say)
 	if err != nil {
 		return err
 	}
@@ -214,6 +218,7 @@ func (a *recording) readiness(context.Context) server.Readiness {
 	}
 	reasons, notes := a.pressure.readiness()
 	r.Reasons, r.Notes = append(r.Reasons, reasons...), append(r.Notes, notes...)
+	r.Notes = append(r.Notes, a.cell.outages()...)
 	if !a.loaded.Config.Queue.PersistToDisk {
 		r.Notes = append(r.Notes, "not durable: the queue is in memory (queue.persist_to_disk is false)")
 		if !a.loaded.Config.Queue.Fsync {

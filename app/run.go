@@ -10,9 +10,11 @@ import (
 
 	"github.com/pkg/browser"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"dynotap/config"
 	"dynotap/sim"
+	"dynotap/source/innovate/device"
 )
 
 // stopLimit bounds a stop: delivery of what waits, the last runs, sealing.
@@ -93,6 +95,11 @@ func (o *options) demo(cmd *cobra.Command) error {
 			return err
 		}
 	}
+	if o.path == "" {
+		for sensor, place := range map[string]string{"1": "front", "2": "rear"} {
+			o.overrides["innovate.sensors."+sensor+".place"] = place
+		}
+	}
 	if o.data == "" {
 		o.data = demoDir
 	}
@@ -108,6 +115,11 @@ func runProgram(cmd *cobra.Command, p *Program, loaded *config.Loaded, dir strin
 		return err
 	}
 
+	var pipe *device.Pipe
+	if f.demo {
+		pipe = device.NewPipe("simulated DLG-1")
+		p = p.on(pipe)
+	}
 	a := &recording{program: p, loaded: loaded, dir: dir, logger: logger, say: say, serveUI: !f.noUI}
 	if err := a.open(ctx); err != nil {
 		return errors.Join(err, a.close())
@@ -127,27 +139,35 @@ func runProgram(cmd *cobra.Command, p *Program, loaded *config.Loaded, dir strin
 		}
 	}
 	if f.demo {
-		return a.simulate(ctx)
+		return a.simulate(ctx, pipe)
 	}
 	return a.wait(ctx)
 }
 
-// simulate streams the demo's providers until ctx ends.
-func (a *recording) simulate(ctx context.Context) error {
+// simulate streams the demo's devices until ctx ends: two providers on the
+// network, and a wideband of two sensors that look at the same engine.
+func (a *recording) simulate(ctx context.Context, pipe *device.Pipe) error {
 	settings, err := jetdriveSettings(&a.loaded.Config.Jetdrive)
 	if err != nil {
 		return err
 	}
-	s := simulation{conn: settings.Conn, rate: 20, logger: a.logger}
+	s := simulation{conn: settings.Conn, start: time.Now(), rate: 20, logger: a.logger}
 	s.faults.Seed = 1
+	if s.cell, err = sim.New(sim.Settings{Seed: s.faults.Seed}); err != nil {
+		return err
+	}
+	wideband, err := device.New(device.Settings{
+		Model: "dlg-1", Values: widebandsOf(s.cell, s.start), Warmup: simulatedWarmup, Logger: a.logger,
+	})
+	if err != nil {
+		return err
+	}
 	a.say.simulated(sim.Peak())
-	failed := make(chan error, 1)
-	go func() {
-		_, err := s.run(ctx)
-		failed <- err
-	}()
+	var devices errgroup.Group
+	devices.Go(func() error { _, err := s.run(ctx); return err })
+	devices.Go(func() error { return wideband.Run(ctx, pipe) })
 	err = a.wait(ctx)
-	return errors.Join(err, <-failed)
+	return errors.Join(err, devices.Wait())
 }
 
 // wait returns when ctx ends, without an error, or the server fails.

@@ -45,7 +45,7 @@ inertia dyno with a pull every 20 s. Without --interface it stays on loopback.`,
 	f.DurationVar(&s.faults.RestartEvery, "restart-every", 0, "switch off and on again, under another host id")
 	f.DurationVar(&s.faults.ClockOffset, "clock-offset", 0, "where the providers' clocks start")
 	f.DurationVar(&s.faults.WrapAfter, "wrap-after", 0, "when the providers' 32-bit clocks wrap")
-	f.DurationVar(&s.pullEvery, "pull-every", sim.DefaultPullEvery, "time from one pull to the next")
+	pullEvery := f.Duration("pull-every", sim.DefaultPullEvery, "time from one pull to the next")
 	seconds := f.Float64("seconds", 0, "end after so many seconds (default: run until Ctrl-C)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := notNegative("seconds", *seconds); err != nil {
@@ -62,8 +62,13 @@ inertia dyno with a pull every 20 s. Without --interface it stays on loopback.`,
 		if err != nil {
 			return err
 		}
+		s.cell, err = sim.New(sim.Settings{Seed: s.faults.Seed, PullEvery: *pullEvery})
+		if err != nil {
+			return usageError{err}
+		}
 		ctx, cancel := forSeconds(cmd.Context(), *seconds)
 		defer cancel()
+		s.start = time.Now()
 		s.conn = settings.Conn
 		s.logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: loaded.Config.Level()}))
 		counts, err := s.run(ctx)
@@ -84,11 +89,12 @@ const loopback = "127.0.0.1"
 
 // simulation is the simulated dyno cell on a network.
 type simulation struct {
-	conn      jetdrive.ConnSettings
-	rate      float64
-	pullEvery time.Duration
-	faults    provider.Faults
-	logger    *slog.Logger
+	conn   jetdrive.ConnSettings
+	cell   *sim.Cell
+	start  time.Time // of the cell
+	rate   float64
+	faults provider.Faults
+	logger *slog.Logger
 }
 
 type sentCounts struct {
@@ -98,19 +104,14 @@ type sentCounts struct {
 
 // run streams the cell's providers until ctx ends and gives what they sent.
 func (s simulation) run(ctx context.Context) ([]sentCounts, error) {
-	cell, err := sim.New(sim.Settings{Seed: s.faults.Seed, PullEvery: s.pullEvery})
-	if err != nil {
-		return nil, usageError{err}
-	}
 	var providers []*provider.Provider
 	var names []string
-	start := time.Now()
 	for i, device := range sim.Providers() {
 		faults := s.faults
 		faults.Seed += uint64(i)
 		made, err := provider.New(provider.Settings{
 			Conn: s.conn, Name: device.Name, Channels: specs(device), Rate: s.rate,
-			Values: valuesOf(cell, device, start), Faults: faults, Logger: s.logger,
+			Values: valuesOf(s.cell, device, s.start), Faults: faults, Logger: s.logger,
 		})
 		if err != nil {
 			return nil, usageError{err}
@@ -121,7 +122,7 @@ func (s simulation) run(ctx context.Context) ([]sentCounts, error) {
 	for _, made := range providers {
 		group.Go(func() error { return made.Run(ctx) })
 	}
-	err = group.Wait()
+	err := group.Wait()
 	counts := make([]sentCounts, len(providers))
 	for i, made := range providers {
 		counts[i] = sentCounts{names[i], made.Counts()}

@@ -28,6 +28,12 @@ type LiveSource struct {
 	Losses func() map[string]uint64
 	// Overruns counts what was lost because the source was not read in time.
 	Overruns func() Overruns
+	// Absent says that the device is looked for and has never been there: most
+	// cells have not every device that is looked for.
+	Absent func() bool
+	// Places lists by name where a device may have been plugged in. A new one
+	// makes a source that waits try at once.
+	Places func() []string
 }
 
 // Overruns is what a source lost before it could be read, since its present
@@ -46,13 +52,16 @@ type SourceInput struct {
 	// Logging is to be called when a device says that it starts or stops
 	// recording; dynotap makes a recording of what lies between.
 	Logging func(provider string, started bool, at int64)
-	Logger  *slog.Logger
+	// Announce tells the user something in a line.
+	Announce func(text string)
+	Logger   *slog.Logger
 }
 
 // Sources is the list of this program. Another main appends its own.
 func Sources() []SourceSpec {
 	return []SourceSpec{
 		{Name: "jetdrive", Build: buildJetdrive},
+		{Name: "innovate", Build: buildInnovate},
 	}
 }
 

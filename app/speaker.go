@@ -22,9 +22,13 @@ type speaker struct {
 	out   io.Writer
 	pulls map[string]bool // pulls told of, by id
 	truth *sim.Peaks      // of the simulated engine; nil for a real one
+	// failing holds, for each source that fails, the reason told last.
+	failing map[string]string
 }
 
-func newSpeaker(out io.Writer) *speaker { return &speaker{out: out, pulls: map[string]bool{}} }
+func newSpeaker(out io.Writer) *speaker {
+	return &speaker{out: out, pulls: map[string]bool{}, failing: map[string]string{}}
+}
 
 func (s *speaker) line(format string, args ...any) {
 	fmt.Fprintf(s.out, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
@@ -51,10 +55,25 @@ func (s *speaker) simulated(p sim.Peaks) {
 	s.line("simulated engine: %s, %s", peak(&p.HP, "hp", &p.HPRPM), peak(&p.Torque, "ft·lb", &p.TorqueRPM))
 }
 
-// transition tells of a source's change of state.
+// transition tells of a source's change of state. Of attempts that fail and
+// fail again for the same reason only the first is told of.
 func (s *speaker) transition(t source.Transition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before, failing := s.failing[t.Source]
+	switch t.To {
+	case source.Error, source.CircuitOpen:
+		if failing && before == t.Reason {
+			return
+		}
+		s.failing[t.Source] = t.Reason
+	case source.Connecting, source.Reconnecting:
+		if failing {
+			return
+		}
+	case source.Connected, source.Disconnected:
+		delete(s.failing, t.Source)
+	}
 	s.line("source %s: %s (%s)", t.Source, t.To, t.Reason)
 }
 
@@ -106,7 +125,8 @@ func (s *speaker) goodbye(a *recording, left pipeline.Left) {
 	accounts, total := a.pipeline.Ledger.Snapshot()
 	took := time.Duration(a.clock.Micros()-a.startedUS) * time.Microsecond
 	s.line("stopped after %s", took.Round(100*time.Millisecond))
-	for name, c := range accounts {
+	for _, name := range slices.Sorted(maps.Keys(accounts)) {
+		c := accounts[name]
 		s.line("%s: received %s%s = processed %s + failed %s + dropped %s + queued %s + dead %s + discarded %s", name,
 			thousands(c.Received), recovered(c), thousands(c.Processed), thousands(c.Failed), thousands(c.Dropped),
 			thousands(c.Queued), thousands(c.Dead), thousands(c.Discarded))

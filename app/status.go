@@ -49,10 +49,12 @@ type statusView struct {
 type sourceView struct {
 	Name    string        `json:"name"`
 	Enabled bool          `json:"enabled"`
+	Absent  bool          `json:"absent"`
 	Health  source.Health `json:"health"`
 	Stats   struct {
 		Rate    float64 `json:"samples_per_second"`
 		Latency float64 `json:"avg_latency_ms"`
+		Uptime  float64 `json:"uptime_sec"`
 	} `json:"stats"`
 	Losses map[string]int64 `json:"losses"`
 }
@@ -143,10 +145,15 @@ func healthOf(s *sourceView) string {
 		return "not enabled"
 	case s.Health.Healthy:
 		return "healthy"
+	case s.Absent && s.Health.LastError != "":
+		return "no device: " + plain(s.Health.LastError)
 	}
-	parts := make([]string, 0, len(s.Health.Conditions))
+	parts := make([]string, 0, len(s.Health.Conditions)+1)
 	for _, c := range s.Health.Conditions {
 		parts = append(parts, c.Text+" since "+c.Since.Local().Format("15:04:05"))
+	}
+	if s.Health.State != source.Connected && s.Health.LastError != "" {
+		parts = append(parts, plain(s.Health.LastError))
 	}
 	return strings.Join(parts, "; ")
 }

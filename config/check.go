@@ -1,9 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"dynotap/channel"
@@ -26,6 +28,7 @@ func (c *collector) check(r *resolved) {
 		}
 	}
 	c.checkRanges(r)
+	c.checkSensors(r)
 	if cfg.Innovate.Port == "" && !cfg.Innovate.AutoDetectPort {
 		c.conflict(r, "innovate.port must be given, or innovate.auto_detect_port be true",
 			path{"innovate", "auto_detect_port"}, path{"innovate", "port"})
@@ -36,6 +39,31 @@ func (c *collector) check(r *resolved) {
 	}
 	c.checkChannels(r)
 }
+
+// checkSensors checks that what is known of sensors is of sensors that are
+// read, and that no two are in one place.
+func (c *collector) checkSensors(r *resolved) {
+	at := c.root.splitPath(innovateSensors)
+	places := map[string]string{}
+	for _, name := range slices.SortedFunc(maps.Keys(r.config.Innovate.Sensors), byNumber) {
+		of := at.child(name)
+		own := []path{of.child("place"), of.child("multiplier"), of.child("offset"), of.child("stoichiometric")}
+		n, err := strconv.Atoi(name)
+		if err == nil && !slices.Contains(r.config.Innovate.Channels, n) {
+			c.conflict(r, fmt.Sprintf("%s is of a sensor that is not read: add %d to innovate.channels", of, n), append(own, c.root.splitPath("innovate.channels"))...)
+		}
+		place := r.config.Innovate.Sensors[name].Place
+		if place == nil {
+			continue
+		}
+		if other, twice := places[*place]; twice {
+			c.conflict(r, fmt.Sprintf("%s.place: the sensors %s and %s cannot both be at the %s", of, other, name, *place), of.child("place"))
+		}
+		places[*place] = name
+	}
+}
+
+func byNumber(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
 
 // conflict reports what the settings at these paths say together, at the
 // first of them that somebody gave.

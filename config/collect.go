@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"dynotap/channel"
@@ -13,7 +14,13 @@ import (
 const (
 	dataSources  = "data_sources"
 	sensorRanges = "sensor_ranges"
+	// innovateSensors is in the section innovate.
+	innovateSensors = "innovate.sensors"
 )
+
+// maxSensor is the highest number of a sensor that innovate.channels and
+// innovate.sensors take.
+const maxSensor = 32
 
 // assignment is one setting that somebody gave.
 type assignment struct {
@@ -80,6 +87,9 @@ func (c *collector) child(e *entry, at path, name string) (*entry, string) {
 	case table:
 		known := c.tableNames(at)
 		if known != nil && !slices.Contains(known, name) && (at[0] != sensorRanges || !isChannel(name)) {
+			if at.String() == innovateSensors {
+				return nil, fmt.Sprintf("%q in %s is not the number of a sensor, 1 to %d", shorten(name), at, maxSensor)
+			}
 			return nil, fmt.Sprintf("unknown name %q in %s%s", shorten(name), at, c.suggest(name, known))
 		}
 		if strings.TrimSpace(name) == "" {
@@ -105,8 +115,19 @@ func (c *collector) tableNames(at path) []string {
 		return c.sources
 	case sensorRanges:
 		return channelNames()
+	case innovateSensors:
+		return sensorNumbers()
 	}
 	return nil
+}
+
+// sensorNumbers are the numbers that a sensor of a chain can have.
+func sensorNumbers() []string {
+	out := make([]string, maxSensor)
+	for i := range out {
+		out[i] = strconv.Itoa(i + 1)
+	}
+	return out
 }
 
 // channelNames are the canonical channels.

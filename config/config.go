@@ -120,6 +120,17 @@ type Innovate struct {
 	ReconnectDelaySec Seconds `json:"reconnect_delay_sec" default:"3" min:"0" max:"86400" doc:"Seconds before that."`
 	ReadIntervalSec   Seconds `json:"read_interval_sec" default:"0.08" min:"0.001" max:"60" doc:"Seconds between two looks at the port; a device sends every 0.08192 s."`
 	BufferSize        int     `json:"buffer_size" default:"1024" min:"1" max:"16777216" doc:"Bytes kept between the port and the decoder."`
+
+	Sensors map[string]Sensor `json:"sensors" doc:"What is known of single sensors, by their number in the chain."`
+}
+
+// Sensor is one entry of innovate.sensors. What is nil was not given and is as
+// the device says it.
+type Sensor struct {
+	Place          *string  `json:"place" enum:"front,rear" doc:"The cylinder it sits at: its AFR is the channel afr_front or afr_rear."`
+	Multiplier     *float64 `json:"multiplier" min:"0.1" max:"10" doc:"What the AFR is multiplied by; not given: 1."`
+	Offset         *float64 `json:"offset" min:"-10" max:"10" doc:"What is then added to the AFR; not given: 0."`
+	Stoichiometric *float64 `json:"stoichiometric" min:"1" max:"50" doc:"The AFR of lambda 1 with the fuel in use, such as 14.7 for petrol or 9 for E85; not given: what the device is set to."`
 }
 
 // DataSource is one entry of data_sources, what it inherits filled in.

@@ -42,6 +42,12 @@ func (c *collector) jsonSchema(e *entry, at path) (object, error) {
 	}
 	out["type"] = "object"
 	names := c.tableNames(at)
+	if at.String() == innovateSensors { // the numbers by a pattern rather than one by one
+		inner, err := c.jsonSchema(e.elem, at.child("1"))
+		closed(out, object{})
+		out["patternProperties"] = object{"^_": object{described: "A note."}, "^([1-9]|[12][0-9]|3[0-2])$": inner}
+		return out, err
+	}
 	if names == nil {
 		inner, err := c.jsonSchema(e.elem, at.child(""))
 		out["additionalProperties"] = inner

@@ -137,7 +137,7 @@ func TestK1Defaults(t *testing.T) {
 			MulticastGroup: "224.0.2.10", Port: 22344, Interface: "0.0.0.0", DiscoveryTimeoutSec: 3,
 			SubscribeTimeoutSec: 0.5, Transmit: true, AutoReconnect: true, ReconnectDelaySec: 5,
 		}},
-		{"innovate", cfg.Innovate, Innovate{"", 19200, "AUTO", []int{1, 2}, true, true, 3, 0.08, 1024}},
+		{"innovate", cfg.Innovate, Innovate{"", 19200, "AUTO", []int{1, 2}, true, true, 3, 0.08, 1024, nil}},
 		{"validation in use", validate.Settings(cfg.Source("jetdrive").Validation), validate.DefaultSettings()},
 		{"display", cfg.Display.Units, "us"},
 		{"server", cfg.Server, Server{Listen: "127.0.0.1:8686"}},

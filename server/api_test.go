@@ -109,14 +109,18 @@ func TestReadyzSaysWhyNot(t *testing.T) {
 	}
 }
 
-func TestHealthIgnoresSourcesThatAreSwitchedOff(t *testing.T) {
+func TestHealthIgnoresSourcesThatAreSwitchedOffOrWithoutADevice(t *testing.T) {
 	t.Parallel()
 	c := newCell()
 	c.sources = append(c.sources, SourceStatus{Name: "innovate"})
 	if w := ask(t, c.server(t, nil).Handler(), http.MethodGet, "/api/v1/health", ""); !strings.Contains(w.Body.String(), `{"healthy":true,"sources":{"innovate":{"healthy":false`) {
 		t.Error(w.Body)
 	}
-	c.sources[1].Enabled = true
+	c.sources[1].Enabled, c.sources[1].Absent = true, true
+	if w := ask(t, c.server(t, nil).Handler(), http.MethodGet, "/api/v1/health", ""); !strings.HasPrefix(w.Body.String(), `{"healthy":true`) {
+		t.Error(w.Body)
+	}
+	c.sources[1].Absent = false
 	if w := ask(t, c.server(t, nil).Handler(), http.MethodGet, "/api/v1/health", ""); !strings.HasPrefix(w.Body.String(), `{"healthy":false`) {
 		t.Error(w.Body)
 	}

@@ -23,7 +23,7 @@ type readyBody struct {
 
 // healthBody is the body of /api/v1/health.
 type healthBody struct {
-	Healthy bool                     `json:"healthy" doc:"Whether every enabled source is."`
+	Healthy bool                     `json:"healthy" doc:"Whether every enabled source is whose device has ever been there."`
 	Sources map[string]source.Health `json:"sources"`
 }
 
@@ -70,7 +70,7 @@ func (s *Server) health() healthBody {
 	out := healthBody{Healthy: true, Sources: map[string]source.Health{}}
 	for _, src := range s.opts.Sources.Sources() {
 		out.Sources[src.Name] = src.Health
-		out.Healthy = out.Healthy && (src.Health.Healthy || !src.Enabled)
+		out.Healthy = out.Healthy && (src.Health.Healthy || !src.Enabled || src.Absent)
 	}
 	return out
 }

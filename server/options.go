@@ -84,10 +84,13 @@ type Sources interface {
 
 // SourceStatus is one source at one moment.
 type SourceStatus struct {
-	Name    string        `json:"name"`
-	Enabled bool          `json:"enabled"`
-	Health  source.Health `json:"health"`
-	Stats   source.Stats  `json:"stats"`
+	Name    string `json:"name"`
+	Enabled bool   `json:"enabled"`
+	// Absent says that the source looks for a device that has never been there;
+	// it is then no part of the health of the whole.
+	Absent bool          `json:"absent,omitempty"`
+	Health source.Health `json:"health"`
+	Stats  source.Stats  `json:"stats"`
 	// Losses counts what came in and became no sample, by reason.
 	Losses map[string]uint64 `json:"losses,omitempty"`
 	// Details is what only this kind of source knows: providers, clocks, kernel

@@ -89,9 +89,12 @@ func sourceViews(list []SourceStatus) []sourceView {
 			Latency: fmt.Sprintf("%.1f ms", s.Stats.AvgLatencyMS), Reconnects: count(s.Stats.Reconnects),
 			HasFailed: s.Stats.SamplesFailed > 0, HasDropped: s.Stats.SamplesDropped > 0,
 		}
-		if !s.Enabled {
+		switch {
+		case !s.Enabled:
 			v.State, v.Class = "switched off", ""
-		} else if !s.Health.Healthy {
+		case s.Absent && s.Health.LastError != "":
+			v.State, v.Class, v.Remarks = "no device", "", s.Health.LastError
+		case !s.Health.Healthy:
 			v.Remarks = strings.Join(s.Health.Reasons, "; ")
 			if s.Health.LastError != "" {
 				v.Remarks += "; last error: " + s.Health.LastError

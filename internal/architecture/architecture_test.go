@@ -60,7 +60,7 @@ func TestRoomsImportOnlyRoomsBelow(t *testing.T) {
 	}
 }
 
-func TestCodecImportsOnlySample(t *testing.T) {
+func TestCodecsImportOnlySample(t *testing.T) {
 	for _, src := range parse(t) {
 		if src.dir != "source/jetdrive/klhdv" && src.dir != "source/innovate/isp" || src.test() {
 			continue
@@ -68,7 +68,7 @@ func TestCodecImportsOnlySample(t *testing.T) {
 		for _, spec := range src.file.Imports {
 			path, _ := strconv.Unquote(spec.Path.Value)
 			if strings.HasPrefix(path, module+"/") && path != module+"/sample" {
-				t.Errorf("%s imports %s: the codec imports only sample", src.path, path)
+				t.Errorf("%s imports %s: a codec imports only sample", src.path, path)
 			}
 		}
 	}

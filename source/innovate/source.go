@@ -95,7 +95,7 @@ func (s *Source) Open(ctx context.Context) (source.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.opts.Logger.Info("port open", "source", s.settings.Name, "port", info.Name, "adapter", info.Product)
+	s.opts.Logger.Debug("port open", "port", info.Name, "adapter", info.Product)
 	r := newReader(s, port, info)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,6 +200,6 @@ func (s *Source) review() {
 	s.hinted = holds
 	s.mu.Unlock()
 	for _, h := range fresh {
-		s.opts.Logger.Warn(h.Text, "source", s.settings.Name, "hint", h.Code)
+		s.opts.Logger.Warn(h.Text, "hint", h.Code)
 	}
 }

@@ -48,6 +48,7 @@ type Finder struct {
 
 	mu   sync.Mutex
 	last innovate.PortInfo // where the device was; Name "": nowhere yet
+	seen []Found           // what the last search heard
 }
 
 // NewFinder makes a Finder; system nil is Machine.

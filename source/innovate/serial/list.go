@@ -66,3 +66,13 @@ func CallOutPorts(folder string) ([]innovate.PortInfo, error) {
 	}
 	return ports, nil
 }
+
+// Exists reports whether a port of that name is there; on Windows, where ports
+// are no files, it never does.
+func Exists(name string) bool {
+	if !strings.HasPrefix(name, "/") {
+		return false
+	}
+	_, err := os.Stat(name)
+	return err == nil
+}

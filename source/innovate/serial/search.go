@@ -17,10 +17,10 @@ var ErrNoPorts = errors.New("there is no serial port: plug in the device's adapt
 type Found struct {
 	innovate.PortInfo
 	innovate.Observation
-	// Busy says that another program has the port, so that nothing is known,
-	// Denied that this user may not open it.
-	Busy   bool `json:"busy"`
-	Denied bool `json:"denied"`
+	// Busy says that another program has the port, so that nothing is known.
+	Busy bool `json:"busy"`
+	// Denied says that this user may not open the port.
+	Denied bool `json:"denied,omitempty"`
 	// Error is why nothing, or not all, is known; "" is none.
 	Error string `json:"error,omitempty"`
 }
@@ -75,6 +75,14 @@ func (f *Finder) Scan(ctx context.Context) ([]Found, error) {
 	return out, ctx.Err()
 }
 
+// Seen is what was found at each port when the device was last looked for;
+// empty: it was not yet.
+func (f *Finder) Seen() []Found {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]Found{}, f.seen...)
+}
+
 // search takes the first port on which a device speaks. One whose packets are
 // intact comes before one that looks like flow control.
 func (f *Finder) search(ctx context.Context, ports []innovate.PortInfo) (innovate.Port, innovate.PortInfo, error) {
@@ -88,13 +96,16 @@ func (f *Finder) search(ctx context.Context, ports []innovate.PortInfo) (innovat
 			best = i
 		}
 	}
-	failed := &NotHeardError{}
+	failed := &NotHeardError{Ports: make([]Found, 0, len(all))}
 	for i, h := range all {
 		failed.Ports = append(failed.Ports, h.Found)
 		if i != best && h.port != nil {
 			_ = h.port.Close() // it was only listened to
 		}
 	}
+	f.mu.Lock()
+	f.seen = failed.Ports
+	f.mu.Unlock()
 	switch {
 	case best >= 0:
 		info := all[best].PortInfo
