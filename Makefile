@@ -18,8 +18,10 @@ endif
 # How long the demo runs; 0 runs until Ctrl-C.
 DEMO_SECONDS ?= 62
 FUZZTIME     ?= 60s
+# How long the soak runs.
+SOAK         ?= 30m
 
-.PHONY: build demo test lint bench kills powercuts fuzz dist vet clean
+.PHONY: build demo test lint bench kills powercuts soak fuzz dist vet clean
 
 build: ## bin/dynotap for this machine
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/dynotap ./cmd/dynotap
@@ -43,7 +45,7 @@ $(LINT):
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
 bench: build ## the figures of docs/performance.md
-	$(GO) test -run '^$$' -bench . -benchmem ./sample ./validate ./source/jetdrive/... ./queue/... ./store/...
+	$(GO) test -run '^$$' -bench . -benchmem ./sample ./validate ./source/jetdrive/... ./source/innovate/isp ./queue/... ./store/...
 	for b in decode validate pipeline; do ./bin/dynotap bench $$b --json || exit 1; done
 	for b in sqlite memory; do ./bin/dynotap bench queue --backend $$b || exit 1; done
 
@@ -52,6 +54,9 @@ kills: ## 2,000 kills of a process that uses the queue, ten times what make test
 
 powercuts: ## 2,000 power cuts in each of the tests that cut the power
 	DYNOTAP_POWER_CUTS=2000 $(GO) test -run 'TestQ13Power' -timeout 30m ./queue/sqlite
+
+soak: ## JETDRIVE and a wideband under random faults for SOAK
+	DYNOTAP_TEST_SOAK=$(SOAK) $(GO) test -timeout 90m -run '^TestSoak$$' -v ./app
 
 fuzz: ## every fuzz target for FUZZTIME
 	./scripts/fuzz $(FUZZTIME)
