@@ -128,21 +128,36 @@ func (c *cell) Sources() []server.SourceStatus {
 	return out
 }
 
-// outages says of each enabled source that is not connected why.
-func (c *cell) outages() []string {
+// remarks says of each enabled source that is not connected why, and of the
+// others what is not as it should be.
+func (c *cell) remarks() []string {
 	var out []string
 	for _, s := range c.sources {
-		h := s.supervisor.Health()
-		if !s.enabled || h.State == source.Connected || h.State == source.Disconnected || h.LastError == "" {
-			continue
+		if remark := s.remark(); remark != "" && s.enabled {
+			out = append(out, "source "+s.name+" "+remark)
 		}
-		what := "is not connected"
-		if s.live.Absent != nil && s.live.Absent() {
-			what = "has found no device"
-		}
-		out = append(out, fmt.Sprintf("source %s %s (%s): %s", s.name, what, strings.ReplaceAll(string(h.State), "_", " "), plain(h.LastError)))
 	}
 	return out
+}
+
+func (s *cellSource) remark() string {
+	h := s.supervisor.Health()
+	switch {
+	case h.State == source.Disconnected:
+		return ""
+	case h.State == source.Connected:
+		if s.live.Warning == nil || s.live.Warning() == "" {
+			return ""
+		}
+		return "is connected, but: " + plain(s.live.Warning())
+	case h.LastError == "":
+		return ""
+	}
+	what := "is not connected"
+	if s.live.Absent != nil && s.live.Absent() {
+		what = "has found no device"
+	}
+	return fmt.Sprintf("%s (%s): %s", what, strings.ReplaceAll(string(h.State), "_", " "), plain(h.LastError))
 }
 
 // StartSource starts one source.

@@ -197,14 +197,7 @@ func TestWidebandComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the loss is seen", func() bool { return in.wideband().Health.State != source.Connected })
-	var ready struct {
-		Ready bool
-		Notes []string
-	}
-	await(t, "readyz says it", func() bool {
-		_, err := in.client.get(ctx, "readyz", nil, &ready)
-		return err == nil && ready.Ready && strings.Contains(strings.Join(ready.Notes, "\n"), "source innovate is not connected")
-	})
+	in.notes("source innovate is not connected")
 	await(t, "the attempts end", func() bool { return in.wideband().Health.State == source.Error })
 	if err := pty.Plug(); err != nil {
 		t.Fatal(err)

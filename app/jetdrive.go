@@ -27,6 +27,7 @@ func buildJetdrive(in SourceInput) (LiveSource, error) {
 			return checkNetwork(ctx, settings.Conn, in.Settings.AutoReconnect)
 		},
 		Details: func() any { return made.Status() },
+		Warning: func() string { return made.Status().Warning },
 		Losses:  func() map[string]uint64 { return losses(made.Status()) },
 		Overruns: func() Overruns {
 			s := made.Status().Socket

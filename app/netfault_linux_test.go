@@ -141,6 +141,16 @@ func (in *instance) ails(reason, warning string) {
 	})
 }
 
+// notes waits until readyz, and so status, say a thing.
+func (in *instance) notes(what string) {
+	in.t.Helper()
+	await(in.t, "readyz says "+what, func() bool {
+		var ready struct{ Notes []string }
+		_, err := in.client.get(in.t.Context(), "readyz", nil, &ready)
+		return err == nil && strings.Contains(strings.Join(ready.Notes, "\n"), what)
+	})
+}
+
 // stays lets a fault last.
 func (in *instance) stays(d time.Duration) {
 	in.t.Helper()
@@ -228,6 +238,7 @@ func testLinkDown(t *testing.T) {
 	in.flows("before")
 	r.dyno.ip(t, "link set dev dyno0 down")
 	in.ails("no data for", `"dyno0" is down`)
+	in.notes(`source jetdrive is connected, but: network interface "dyno0" is down`)
 	in.stays(linkDown(t))
 	r.dyno.ip(t, "link set dev dyno0 up")
 	in.flows("link up")

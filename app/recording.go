@@ -218,7 +218,7 @@ func (a *recording) readiness(context.Context) server.Readiness {
 	}
 	reasons, notes := a.pressure.readiness()
 	r.Reasons, r.Notes = append(r.Reasons, reasons...), append(r.Notes, notes...)
-	r.Notes = append(r.Notes, a.cell.outages()...)
+	r.Notes = append(r.Notes, a.cell.remarks()...)
 	if !a.loaded.Config.Queue.PersistToDisk {
 		r.Notes = append(r.Notes, "not durable: the queue is in memory (queue.persist_to_disk is false)")
 		if !a.loaded.Config.Queue.Fsync {

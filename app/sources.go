@@ -28,6 +28,9 @@ type LiveSource struct {
 	Losses func() map[string]uint64
 	// Overruns counts what was lost because the source was not read in time.
 	Overruns func() Overruns
+	// Warning says what is not as it should be although the source goes on, and
+	// the mend; "" is nothing.
+	Warning func() string
 	// Absent says that the device is looked for and has never been there: most
 	// cells have not every device that is looked for.
 	Absent func() bool

@@ -49,17 +49,17 @@ func (s *scene) findInterfaces() []Finding {
 		f.Mend = "Plug in the dyno's network cable and give its adapter an IPv4 address. " + s.adapterPlace()
 	case s.misdirected(transmits) != nil:
 		away := s.misdirected(transmits)
-		f.Severity = Warning
-		f.Found = fmt.Sprintf("the providers are on %s, but dynotap transmits on %s: they get neither pings nor questions for names",
+		f.Severity = Info
+		f.Found = fmt.Sprintf("the providers are on %s, but dynotap transmits on %s for the first half minute: until then they get neither pings nor questions for names",
 			title(away), title(transmits))
-		f.Mend = setInterface(away.Addresses[0].Addr().String())
+		f.Mend = "To transmit there from the first moment: " + setInterface(away.Addresses[0].Addr().String())
 	case len(away) > 1:
 		f.Severity = Info
-		f.Found = fmt.Sprintf("hears the group on all of %s; transmits on %s, the first", strings.Join(away, ", "), transmits.Name)
+		f.Found = fmt.Sprintf("hears the group on all of %s; transmits on %s unless providers are heard elsewhere only", strings.Join(away, ", "), title(transmits))
 		if s.route.IsValid() && !holds(transmits, s.route) {
 			f.Found += fmt.Sprintf(" (other programs on this machine send from %s)", s.route)
 		}
-		f.Mend = `If the first is not the dyno's network, name that by its address: "interface": "192.168.10.5" in section jetdrive, or --interface.`
+		f.Mend = `To hear and transmit on the dyno's network alone, name it by its address: "interface": "192.168.10.5" in section jetdrive, or --interface.`
 	default:
 		f.Found = fmt.Sprintf("hears the group on %s, transmits on %s", strings.Join(listening, ", "), title(transmits))
 	}
