@@ -43,9 +43,15 @@ func startInstance(t *testing.T, n network, args ...string) *instance {
 // launch starts the program on a directory and waits until it serves.
 func launch(t *testing.T, dir string, args ...string) *instance {
 	t.Helper()
+	return launchIn(t, os.Environ(), dir, args...)
+}
+
+// launchIn is launch in an environment of its own.
+func launchIn(t *testing.T, environ []string, dir string, args ...string) *instance {
+	t.Helper()
 	in := &instance{t: t, dir: dir}
 	in.cmd = exec.Command("dynotap", append([]string{"run", "--data", dir, "--listen", "127.0.0.1:0"}, args...)...)
-	in.cmd.Stdout, in.cmd.Stderr = &in.stdout, &in.stderr
+	in.cmd.Env, in.cmd.Stdout, in.cmd.Stderr = environ, &in.stdout, &in.stderr
 	if err := in.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

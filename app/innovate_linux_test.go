@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"dynotap/internal/db"
 	"dynotap/source"
 	"dynotap/source/innovate/device"
 )
@@ -79,35 +78,11 @@ func onPort(t *testing.T, port string, settings map[string]any) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := &instance{t: t, dir: t.TempDir()}
 	name := filepath.Join(t.TempDir(), "dynotap.json")
 	if err := os.WriteFile(name, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in.cmd = exec.Command("dynotap", "run", "--config", name, "--data", in.dir, "--listen", "127.0.0.1:0")
-	in.cmd.Env = append(os.Environ(), innovateEnabled+"=true")
-	in.cmd.Stdout, in.cmd.Stderr = &in.stdout, &in.stderr
-	if err := in.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if in.cmd.ProcessState == nil {
-			_ = in.cmd.Process.Kill()
-			_ = in.cmd.Wait()
-		}
-		if t.Failed() {
-			t.Logf("dynotap said:\n%s\n%s", in.stdout.String(), in.stderr.String())
-		}
-	})
-	await(t, "dynotap serves", func() bool {
-		holder, err := db.HolderOf(in.dir)
-		if err != nil || holder.Address == "" {
-			return false
-		}
-		in.client = &client{base: "http://" + holder.Address + "/", token: holder.Token, http: newHTTPClient()}
-		return true
-	})
-	return in
+	return launchIn(t, append(os.Environ(), innovateEnabled+"=true"), t.TempDir(), "--config", name)
 }
 
 type widebandView struct {
