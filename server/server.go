@@ -74,9 +74,7 @@ func New(opts Options) (*Server, error) {
 		}
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(opts.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(opts.Logger.Handler(), slog.LevelError)}))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no %s %s: /openapi.json lists what there is", r.Method, r.URL.Path))
-	})
+	mux.HandleFunc("/", missing(mux))
 	s.api = humago.New(mux, apiConfig(opts.Version))
 	s.registerHealth()
 	s.registerDoctor()
