@@ -37,6 +37,7 @@ type host struct {
 	clock    hostClock
 	seen     int64       // arrival of its last message
 	heard    [256]uint64 // what was heard last under each number
+	stamp    uint32      // of its newest ChannelValues, ms of its own clock
 	provider *provider   // nil until it lists or sends channels
 	closing  bool        // its last message was ClearChannelInfo
 	barred   bool        // speaks a version that we do not
@@ -46,23 +47,42 @@ type host struct {
 	tally    Counters // without what seq counts
 }
 
-// accept judges a message by its number. A number that says duplicate belongs
-// to a host that began anew with the same id if other content was heard under
-// it and the host was silent for a second.
+// accept judges a message by its number. A number that says duplicate, with
+// other content than was heard under it, belongs to a host that began anew with
+// the same id if it was silent for a second, and follows a long gap if its
+// values are newer than all before.
 func (h *host) accept(f klhdv.Frame, arrival int64) order {
 	mark := fingerprint(f)
 	o := h.seq.accept(f.Seq)
-	if o == duplicate && h.heard[f.Seq] != mark && arrival-h.seen >= restartSilence {
-		h.seq.duplicates--
-		h.seq.restart()
-		h.clock.doubt()
-		o = h.seq.accept(f.Seq)
+	stamp, stamped := stampOf(f)
+	if o == duplicate && h.heard[f.Seq] != mark {
+		switch {
+		case arrival-h.seen >= restartSilence:
+			h.seq.duplicates--
+			h.seq.restart()
+			h.clock.doubt()
+			o = h.seq.accept(f.Seq)
+		case stamped && int32(stamp-h.stamp) > 0:
+			h.seq.jump(f.Seq)
+			o = inOrder
+		}
 	}
 	if o != duplicate {
 		h.heard[f.Seq] = mark
 	}
+	if o == inOrder && stamped {
+		h.stamp = stamp
+	}
 	h.seen = arrival
 	return o
+}
+
+// stampOf is the timestamp of a message's first value.
+func stampOf(f klhdv.Frame) (stamp uint32, ok bool) {
+	if f.Key != klhdv.KeyChannelValues || len(f.Value) < klhdv.ValueLen {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint32(f.Value[2:]), true
 }
 
 // fingerprint tells messages under one number apart: by kind, length,

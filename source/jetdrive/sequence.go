@@ -44,13 +44,7 @@ func (s *sequence) accept(seq uint8) order {
 		gap = int(seq - s.last - 1)
 	}
 	if gap < ahead {
-		if gap > 0 || s.open > 0 {
-			s.skip(seq, gap)
-		}
-		s.heard, s.last = true, seq
-		s.lost += uint64(gap)
-		s.newest += int64(gap) + 1
-		s.position = s.newest
+		s.step(seq, gap)
 		return inOrder
 	}
 	at := bytes.IndexByte(s.missing[:s.open], seq)
@@ -63,6 +57,24 @@ func (s *sequence) accept(seq uint8) order {
 	s.reordered++
 	s.position = s.newest - int64(s.last-seq)
 	return late
+}
+
+// step is a message that is ahead of all before, behind a gap.
+func (s *sequence) step(seq uint8, gap int) {
+	if gap > 0 || s.open > 0 {
+		s.skip(seq, gap)
+	}
+	s.heard, s.last = true, seq
+	s.lost += uint64(gap)
+	s.newest += int64(gap) + 1
+	s.position = s.newest
+}
+
+// jump takes back that the message just judged is a duplicate: what is between
+// it and the last one, more than half the numbers there are, was lost.
+func (s *sequence) jump(seq uint8) {
+	s.duplicates--
+	s.step(seq, int(seq-s.last-1))
 }
 
 // skip notes the gap numbers before seq as missing. seq itself no longer is:
