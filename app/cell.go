@@ -47,7 +47,7 @@ func newCell(p *Program, cfg *config.Config, pipe *pipeline.Pipeline, session *c
 		name := spec.Name
 		supervisor, err := source.NewSupervisor(live, source.Options{
 			Name: name, Settings: supervision(settings), Accept: pipe.Intake.Lane(name, validate.Settings(settings.Validation)),
-			Tally: func() source.Tally { return c.tally(name) }, OnTransition: say.transition, Logger: logger,
+			Tally: func() source.Tally { return c.tally(name) }, OnTransition: say.transition, Sporadic: live.Sporadic, Logger: logger,
 		})
 		if err != nil {
 			return nil, usageError{err}

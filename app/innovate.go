@@ -50,6 +50,8 @@ func buildInnovateOn(opener innovate.Opener, seen func() []serial.Found, in Sour
 		Source:  made,
 		Details: func() any { return widebandDetails{made.Status(), seen()} },
 		Losses:  func() map[string]uint64 { return serialLosses(made.Status()) },
+
+		Sporadic: innovate.Sporadic,
 	}
 	if in.Config.Innovate.Port == "" {
 		live.Absent = func() bool { s := made.Status(); return s.Port == nil && s.Counters.Bytes == 0 }

@@ -6,6 +6,7 @@ import (
 
 	"dynotap/config"
 	"dynotap/internal/clock"
+	"dynotap/sample"
 	"dynotap/source"
 )
 
@@ -24,6 +25,8 @@ type LiveSource struct {
 	Check func(context.Context) error
 	// Details gives what only this kind of source knows, for /api/v1/sources.
 	Details func() any
+	// Sporadic is source.Options'.
+	Sporadic func(*sample.Channel) bool
 	// Losses counts what came in and became no sample, by reason, for /metrics.
 	Losses func() map[string]uint64
 	// Overruns counts what was lost because the source was not read in time.

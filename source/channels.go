@@ -20,6 +20,7 @@ const maxSets = 256
 type channelWatch struct {
 	began      time.Time
 	staleAfter time.Duration
+	sporadic   func(*sample.Channel) bool // nil: none is
 	mu         sync.Mutex
 	batch      uint64
 	slot       int64 // the present second since began
@@ -52,9 +53,9 @@ const (
 	rejected
 )
 
-func newChannelWatch(staleAfter time.Duration) *channelWatch {
+func newChannelWatch(staleAfter time.Duration, sporadic func(*sample.Channel) bool) *channelWatch {
 	return &channelWatch{
-		began: time.Now(), staleAfter: staleAfter,
+		began: time.Now(), staleAfter: staleAfter, sporadic: sporadic,
 		byKey: map[string]*watchedChannel{}, bySet: map[*sample.ChannelSet][]*watchedChannel{},
 	}
 }
@@ -179,6 +180,9 @@ func (w *channelWatch) describe(key string, c *watchedChannel, now time.Duration
 		RateHz: c.pace.rate(w.slot, now), ExpectedHz: c.pace.expected,
 	}
 	switch age := now - c.seen; {
+	case age > w.staleAfter && w.sporadic != nil && w.sporadic(&c.channel):
+		h.ExpectedHz = 0
+		return h
 	case age > w.staleAfter:
 		h.State, h.Since = ChannelStale, w.at(c.seen+w.staleAfter)
 		h.Reason = fmt.Sprintf("no sample for %v", age.Round(time.Second))

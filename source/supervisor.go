@@ -51,6 +51,9 @@ type Options struct {
 	// OnTransition hears every change of state, in order. It must not block
 	// and must not start, stop or reset the supervisor.
 	OnTransition func(Transition)
+	// Sporadic tells channels that come only while the device is in a certain
+	// state: they are not stale when they do not come. Nil: there are none.
+	Sporadic func(*sample.Channel) bool
 	// Logger hears of panics in the source; nil: the default logger.
 	Logger *slog.Logger
 }
@@ -93,7 +96,7 @@ func NewSupervisor(src Source, opts Options) (*Supervisor, error) {
 	s := &Supervisor{
 		source: src, opts: opts, settings: opts.Settings,
 		breaker: newBreaker(opts.Settings.Breaker),
-		stats:   newStatistics(), channels: newChannelWatch(opts.Settings.StaleAfter),
+		stats:   newStatistics(), channels: newChannelWatch(opts.Settings.StaleAfter, opts.Sporadic),
 		state: Disconnected, since: time.Now(), began: time.Now(),
 	}
 	s.retry = failsafe.With[any](retrypolicy.NewBuilder[any]().

@@ -224,6 +224,20 @@ func (k channelKind) unit() sample.Unit {
 	return sample.NoUnit
 }
 
+// Sporadic reports whether a channel of this source comes only while a sensor is
+// in a certain state, which its status channel tells: oxygen, warm-up, heater
+// countdown, error code. Air-fuel ratio and lambda are to come always.
+func Sporadic(c *sample.Channel) bool {
+	if c.ID >= auxIDs {
+		return false
+	}
+	switch channelKind(c.ID % 16) {
+	case o2Channel, warmupChannel, countdownChannel, errorChannel:
+		return true
+	}
+	return false
+}
+
 func sensorLabel(n int, kind channelKind) string {
 	return fmt.Sprintf("wideband_%d_%s", n, kindNames[kind])
 }
