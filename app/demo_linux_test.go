@@ -56,7 +56,7 @@ func TestDemo(t *testing.T) {
 	if err := json.Unmarshal(in.dynotap("runs", "show", "--json", pulls[0].ID), &shown); err != nil || shown.ID != pulls[0].ID {
 		t.Errorf("runs show: %v, %+v", err, shown)
 	}
-	in.dynotap("runs", "edit", pulls[0].ID, "--name", "Baseline", "--tags", "dry, 20 °C")
+	in.dynotap("runs", "edit", pulls[0].ID[:24], "--name", "Baseline", "--tags", "dry, 20 °C, dry")
 	if err := json.Unmarshal(in.dynotap("runs", "show", "--json", pulls[0].ID), &shown); err != nil || shown.Name != "Baseline" || len(shown.Tags) != 2 {
 		t.Errorf("runs edit: %v, %+v", err, shown)
 	}

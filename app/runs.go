@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,7 +144,11 @@ func newRunsShow(p *Program) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return withClient(cmd, o, func(ctx context.Context, c *client) error {
 			var r runView
-			raw, err := c.get(ctx, runPath(args[0]), nil, &r)
+			path, err := runPath(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			raw, err := c.get(ctx, path, nil, &r)
 			if err != nil {
 				return err
 			}
@@ -156,7 +161,33 @@ func newRunsShow(p *Program) *cobra.Command {
 	return cmd
 }
 
-func runPath(id string) string { return "api/v1/runs/" + url.PathEscape(id) }
+// runPath is where a run is found by its id or by the beginning of it, as long
+// as no other run's begins so.
+func runPath(ctx context.Context, c *client, id string) (string, error) {
+	const whole = 36
+	if len(id) >= whole || id == "" {
+		return "api/v1/runs/" + url.PathEscape(id), nil
+	}
+	var list struct {
+		Runs []runView `json:"runs"`
+	}
+	if _, err := c.get(ctx, "api/v1/runs", url.Values{"text": {id}, "limit": {"1000"}}, &list); err != nil {
+		return "", err
+	}
+	var found []string
+	for i := range list.Runs {
+		if strings.HasPrefix(list.Runs[i].ID, strings.ToLower(id)) {
+			found = append(found, list.Runs[i].ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("no run %s: dynotap runs list shows what there is", id)
+	case 1:
+		return "api/v1/runs/" + url.PathEscape(found[0]), nil
+	}
+	return "", fmt.Errorf("%d runs begin with %s, such as %s and %s: give more of the id", len(found), id, found[0], found[1])
+}
 
 func (r *runView) print(out io.Writer) error {
 	row := r.row()
@@ -206,7 +237,11 @@ func newRunsEdit(p *Program) *cobra.Command {
 		}
 		return withClient(cmd, o, func(ctx context.Context, c *client) error {
 			var r runView
-			if _, err := c.call(ctx, http.MethodPatch, runPath(args[0]), nil, change, &r); err != nil {
+			path, err := runPath(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			if _, err := c.call(ctx, http.MethodPatch, path, nil, change, &r); err != nil {
 				return err
 			}
 			return r.print(cmd.OutOrStdout())
@@ -218,7 +253,7 @@ func newRunsEdit(p *Program) *cobra.Command {
 func splitTags(text string) []string {
 	tags := []string{}
 	for tag := range strings.SplitSeq(text, ",") {
-		if tag = strings.TrimSpace(tag); tag != "" {
+		if tag = strings.TrimSpace(tag); tag != "" && !slices.Contains(tags, tag) {
 			tags = append(tags, tag)
 		}
 	}
@@ -230,7 +265,11 @@ func newRunsDelete(p *Program) *cobra.Command {
 	o := p.options(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return withClient(cmd, o, func(ctx context.Context, c *client) error {
-			stream, err := c.do(ctx, http.MethodDelete, runPath(args[0]), nil, nil)
+			path, err := runPath(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			stream, err := c.do(ctx, http.MethodDelete, path, nil, nil)
 			if err != nil {
 				return err
 			}
@@ -257,7 +296,11 @@ func newRunsExport(p *Program) *cobra.Command {
 		}
 		return withClient(cmd, o, func(ctx context.Context, c *client) error {
 			query := url.Values{"format": {format}, "wide": {strconv.FormatBool(wide)}}
-			stream, err := c.do(ctx, http.MethodGet, runPath(args[0])+"/export", query, nil)
+			path, err := runPath(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			stream, err := c.do(ctx, http.MethodGet, path+"/export", query, nil)
 			if err != nil {
 				return err
 			}
