@@ -50,6 +50,7 @@ func buildInnovateOn(opener innovate.Opener, seen func() []serial.Found, in Sour
 		Source:  made,
 		Details: func() any { return widebandDetails{made.Status(), seen()} },
 		Losses:  func() map[string]uint64 { return serialLosses(made.Status()) },
+		Warning: func() string { return hintsOf(made.Status()) },
 
 		Sporadic: innovate.Sporadic,
 	}
@@ -57,6 +58,15 @@ func buildInnovateOn(opener innovate.Opener, seen func() []serial.Found, in Sour
 		live.Absent = func() bool { s := made.Status(); return s.Port == nil && s.Counters.Bytes == 0 }
 	}
 	return live, nil
+}
+
+// hintsOf is what the user can do something about, in a line.
+func hintsOf(s innovate.Status) string {
+	texts := make([]string, len(s.Hints))
+	for i, h := range s.Hints {
+		texts[i] = h.Text
+	}
+	return strings.Join(texts, "; ")
 }
 
 // tellingOpener tells the user what port was opened.

@@ -143,6 +143,28 @@ func TestWidebandOnASerialPort(t *testing.T) {
 }
 
 // The device is unplugged and comes back: the data goes on by itself.
+// TestWidebandBehindFlowControl: readyz, and with it status, and the doctor say
+// what is in the way while no value comes.
+func TestWidebandBehindFlowControl(t *testing.T) {
+	t.Parallel()
+	_, path := simulateWideband(t, "--device", "lc-2", "--warmup", "0", "--faults", "xonxoff")
+	in := onPort(t, path, nil)
+	in.notes("source innovate is connected, but: flow control")
+	var report struct {
+		Findings []struct{ Check, Severity, Found, Mend string }
+	}
+	if _, err := in.client.get(t.Context(), "api/v1/doctor", nil, &report); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range report.Findings {
+		if f.Check == "serial_ports" && strings.Contains(f.Found+f.Mend, "XON/XOFF") && strings.Contains(f.Found+f.Mend, path) {
+			in.stop()
+			return
+		}
+	}
+	t.Errorf("%+v", report.Findings)
+}
+
 func TestWidebandComesBack(t *testing.T) {
 	t.Parallel()
 	pty, err := device.NewPTY(nil)

@@ -115,6 +115,7 @@ func TestDoctorHearsOfSerialPorts(t *testing.T) {
 	damaged := innovate.Observation{Device: "unknown", Speaks: true, Hints: []innovate.Hint{{Code: innovate.HintFlowControl, Text: "flow"}}}
 	reads := &widebandDetails{Status: innovate.Status{Port: &port, Device: "DLG-1"}}
 	reads.Counters.Packets = 1
+	spoilt := &widebandDetails{Status: innovate.Status{Port: &port, Device: "unknown", Hints: damaged.Hints}}
 	listens := &widebandDetails{Ports: []serial.Found{{PortInfo: port}}}
 	for _, tt := range []struct {
 		name    string
@@ -130,6 +131,7 @@ func TestDoctorHearsOfSerialPorts(t *testing.T) {
 		{"busy", serial.Found{PortInfo: port, Busy: true, Error: "busy"}, &widebandDetails{}, doctor.ErrPortBusy, "", ""},
 		{"denied", serial.Found{PortInfo: port, Denied: true, Error: "denied"}, nil, fs.ErrPermission, "", ""},
 		{"our own", serial.Found{PortInfo: port, Busy: true, Error: "busy"}, reads, nil, "DLG-1", ""},
+		{"our own, damaged", serial.Found{PortInfo: port, Busy: true, Error: "busy"}, spoilt, nil, "an Innovate device", "flow"},
 		{"our own search", serial.Found{PortInfo: port, Busy: true, Error: "busy"}, listens, nil, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"dynotap/config"
 	"dynotap/doctor"
@@ -43,7 +44,8 @@ func serialPorts(c *config.Innovate, own ownPorts) func(context.Context) ([]doct
 func (d *widebandDetails) heard(f *serial.Found) serial.Found {
 	if d.Port != nil && d.Port.Name == f.Name {
 		return serial.Found{PortInfo: f.PortInfo, Observation: innovate.Observation{
-			Protocol: d.Protocol, Device: d.Device, Hints: d.Hints, Speaks: d.Counters.Packets > 0,
+			Protocol: d.Protocol, Device: d.Device, Hints: d.Hints,
+			Speaks: d.Counters.Packets > 0 || hasHint(d.Hints, innovate.HintFlowControl),
 		}}
 	}
 	for i := range d.Ports {
@@ -52,6 +54,10 @@ func (d *widebandDetails) heard(f *serial.Found) serial.Found {
 		}
 	}
 	return *f
+}
+
+func hasHint(hints []innovate.Hint, code string) bool {
+	return slices.ContainsFunc(hints, func(h innovate.Hint) bool { return h.Code == code })
 }
 
 // examined is what the doctor wants to know of a port.

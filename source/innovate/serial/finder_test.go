@@ -146,6 +146,13 @@ func TestFinderTakesThePortThatSpeaks(t *testing.T) {
 				if err != nil || len(all) != 4 {
 					t.Fatal(all, err)
 				}
+				// A pseudo-terminal or a serial server's port is in no list.
+				for port, want := range map[string]int{all[3].Name: 4, "elsewhere": 5} {
+					named, err := NewFinder(Settings{Port: port}, f.system).Scan(t.Context())
+					if err != nil || len(named) != want || want == 5 && (named[4].Name != port || named[4].Error == "") {
+						t.Errorf("%s: %+v, %v", port, named, err)
+					}
+				}
 				if all[0].Bytes != 0 || all[1].Speaks || all[1].Bytes == 0 || !all[2].Busy || !all[3].Speaks || all[3].Device != c.device {
 					t.Errorf("%+v", all)
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -56,12 +57,17 @@ func (f *Found) verdict() string {
 	return "speaks something else"
 }
 
-// Scan listens to every port and says what speaks there, for people who look
-// for their device. It takes as long as listening to one port.
+// Scan listens to every port, the one that the settings name included, and says
+// what speaks there, for people who look for their device. It takes as long as
+// listening to one port.
 func (f *Finder) Scan(ctx context.Context) ([]Found, error) {
 	ports, err := f.system.Ports()
 	if err != nil {
 		return nil, err
+	}
+	named := func(p innovate.PortInfo) bool { return p.Name == f.settings.Port }
+	if f.settings.Port != "" && !slices.ContainsFunc(ports, named) {
+		ports = append(slices.Clip(ports), innovate.PortInfo{Name: f.settings.Port})
 	}
 	out := []Found{}
 	for _, h := range f.listen(ctx, ports) {
