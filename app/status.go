@@ -115,16 +115,10 @@ func (v *statusView) print(out io.Writer, address string) error {
 	rows := make([][]string, 0, len(v.sources.Sources))
 	for _, s := range v.sources.Sources {
 		a := v.stats.Sources[s.Name]
-		remarks := []string{healthOf(&s)}
-		for _, reason := range slices.Sorted(maps.Keys(s.Losses)) {
-			if n := s.Losses[reason]; n > 0 {
-				remarks = append(remarks, reason+" "+thousands(n))
-			}
-		}
 		rows = append(rows, []string{
 			s.Name, string(s.Health.State), fmt.Sprintf("%.0f", s.Stats.Rate), fmt.Sprintf("%.1f ms", s.Stats.Latency),
 			thousands(a.Received), thousands(a.Processed), thousands(a.Failed), thousands(a.Dropped),
-			thousands(a.Queued), thousands(a.Dead), strings.Join(remarks, "; "),
+			thousands(a.Queued), thousands(a.Dead), s.health(),
 		})
 	}
 	err := printTable(out, []string{
@@ -133,29 +127,45 @@ func (v *statusView) print(out io.Writer, address string) error {
 	if err != nil {
 		return err
 	}
+	for i := range v.sources.Sources {
+		if remarks := v.sources.Sources[i].remarks(); len(remarks) > 0 {
+			fmt.Fprintf(out, "%s: %s\n", v.sources.Sources[i].Name, strings.Join(remarks, "; "))
+		}
+	}
 	v.printChannels(out)
 	return nil
 }
 
-// healthOf says what is wrong with a source and since when. One that is not
-// enabled can have been started all the same.
-func healthOf(s *sourceView) string {
+// off says that a source is not enabled, nor was it started all the same.
+func (s *sourceView) off() bool { return !s.Enabled && s.Health.State == source.Disconnected }
+
+// health is the source's health in a word or two.
+func (s *sourceView) health() string {
 	switch {
-	case !s.Enabled && s.Health.State == source.Disconnected:
+	case s.off():
 		return "not enabled"
 	case s.Health.Healthy:
 		return "healthy"
 	case s.Absent && s.Health.LastError != "":
-		return "no device: " + plain(s.Health.LastError)
+		return "no device"
 	}
-	parts := make([]string, 0, len(s.Health.Conditions)+1)
-	for _, c := range s.Health.Conditions {
-		parts = append(parts, c.Text+" since "+c.Since.Local().Format("15:04:05"))
+	return "NOT healthy"
+}
+
+// remarks say what is wrong with a source and since when, and what came and
+// became no sample. Why a source is not connected readyz has said.
+func (s *sourceView) remarks() (out []string) {
+	if !s.off() && !s.Absent {
+		for _, c := range s.Health.Conditions {
+			out = append(out, c.Text+" since "+c.Since.Local().Format("15:04:05"))
+		}
 	}
-	if s.Health.State != source.Connected && s.Health.LastError != "" {
-		parts = append(parts, plain(s.Health.LastError))
+	for _, reason := range slices.Sorted(maps.Keys(s.Losses)) {
+		if n := s.Losses[reason]; n > 0 {
+			out = append(out, reason+" "+thousands(n))
+		}
 	}
-	return strings.Join(parts, "; ")
+	return out
 }
 
 // printChannels names the channels that are in trouble, of the sources that
