@@ -172,7 +172,7 @@ func (a *recording) newServer() (*server.Server, error) {
 	s, err := server.New(server.Options{
 		Listen: cfg.Server.Listen, Token: cfg.Server.Token, Version: a.program.Version,
 		Units: units, Logger: a.logger, NoPages: !a.serveUI,
-		Gatherer: a.registry, Readiness: a.readiness, Stats: a.stats, Config: a.effective,
+		Gatherer: a.registry, NoMetrics: !cfg.MetricsEnabled, Readiness: a.readiness, Stats: a.stats, Config: a.effective,
 		Sources: a.cell, Queue: a.pipeline.Queue, QueueState: a.queueState, Decoder: a.pipeline, Runs: a.pipeline.Store,
 		Samples:    runSamples{store: a.pipeline.Store, units: units},
 		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub, Doctor: examiner,

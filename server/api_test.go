@@ -236,6 +236,14 @@ func TestMetricsOfTheInjectedRegistry(t *testing.T) {
 	}
 }
 
+func TestK6MetricsAreSwitchedOff(t *testing.T) {
+	t.Parallel()
+	s := newCell().server(t, func(o *Options) { o.Gatherer, o.NoMetrics = nil, true })
+	if w := ask(t, s.Handler(), http.MethodGet, "/metrics", ""); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "metrics_enabled") {
+		t.Error(w.Code, w.Body)
+	}
+}
+
 func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 	t.Parallel()
 	w := ask(t, newCell().server(t, nil).Handler(), http.MethodGet, "/openapi.json", "")

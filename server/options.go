@@ -48,6 +48,8 @@ type Options struct {
 	Units  sample.System
 	Logger *slog.Logger // nil: the default logger
 
+	// NoMetrics switches /metrics off; Gatherer is then not used.
+	NoMetrics  bool
 	Gatherer   prometheus.Gatherer
 	Readiness  func(context.Context) Readiness
 	Stats      func() any // the body of /api/v1/stats
@@ -220,7 +222,7 @@ func (o *Options) check() error {
 		name    string
 		missing bool
 	}{
-		{"Gatherer", o.Gatherer == nil}, {"Readiness", o.Readiness == nil}, {"Stats", o.Stats == nil},
+		{"Gatherer", o.Gatherer == nil && !o.NoMetrics}, {"Readiness", o.Readiness == nil}, {"Stats", o.Stats == nil},
 		{"Config", o.Config == nil}, {"Sources", o.Sources == nil}, {"Queue", o.Queue == nil},
 		{"QueueState", o.QueueState == nil}, {"Decoder", o.Decoder == nil}, {"Runs", o.Runs == nil},
 		{"Samples", o.Samples == nil}, {"Recordings", o.Recordings == nil}, {"Live", o.Live == nil}, {"Doctor", o.Doctor == nil},

@@ -73,7 +73,7 @@ func New(opts Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(opts.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(opts.Logger.Handler(), slog.LevelError)}))
+	mux.Handle("GET /metrics", metricsOf(&s.opts))
 	mux.HandleFunc("/", missing(mux))
 	s.api = humago.New(mux, apiConfig(opts.Version))
 	s.registerHealth()
@@ -86,6 +86,16 @@ func New(opts Options) (*Server, error) {
 	s.registerLive()
 	s.handler = newGuard(mux, &s.opts, require)
 	return s, nil
+}
+
+// metricsOf serves the metrics, or says that they are switched off.
+func metricsOf(opts *Options) http.Handler {
+	if opts.NoMetrics {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			refuse(w, http.StatusNotFound, "metrics are switched off: set metrics_enabled to true")
+		})
+	}
+	return promhttp.HandlerFor(opts.Gatherer, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(opts.Logger.Handler(), slog.LevelError)})
 }
 
 func apiConfig(version string) huma.Config {
