@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"dynotap/config"
 	"dynotap/source/jetdrive"
@@ -27,13 +28,29 @@ func buildJetdrive(in SourceInput) (LiveSource, error) {
 			return checkNetwork(ctx, settings.Conn, in.Settings.AutoReconnect)
 		},
 		Details: func() any { return made.Status() },
-		Warning: func() string { return made.Status().Warning },
+		Warning: func() string { return networkRemarks(made.Status(), in.Settings.Custom.MaxFrameDropRatePercent) },
 		Losses:  func() map[string]uint64 { return losses(made.Status()) },
 		Overruns: func() Overruns {
 			s := made.Status().Socket
 			return Overruns{Datagrams: s.KernelDrops + s.RingFull, Samples: s.UnreadValues}
 		},
 	}, nil
+}
+
+// networkRemarks says what is wrong with the network, and which providers lose
+// more than limit, in per cent of their messages.
+func networkRemarks(s jetdrive.Status, limit float64) string {
+	var out []string
+	if s.Warning != "" {
+		out = append(out, s.Warning)
+	}
+	for i := range s.Providers {
+		if p := &s.Providers[i]; p.LossPercent > limit {
+			out = append(out, fmt.Sprintf("%.1f %% of the messages of %s are lost on the way (max_frame_drop_rate_percent %g): check cable and switch; Wi-Fi loses multicast",
+				p.LossPercent, p.Name, limit))
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 func jetdriveSettings(c *config.Jetdrive) (jetdrive.Settings, error) {

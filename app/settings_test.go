@@ -3,6 +3,8 @@ package app
 import (
 	"net/http"
 	"testing"
+
+	"dynotap/source/jetdrive"
 )
 
 func TestK6MetricsEnabled(t *testing.T) {
@@ -27,5 +29,24 @@ func TestK6MetricsEnabled(t *testing.T) {
 				t.Errorf("/metrics answers %s", answer.Status)
 			}
 		})
+	}
+}
+
+func TestK6MaxFrameDropRatePercent(t *testing.T) {
+	t.Parallel()
+	lossy := jetdrive.Status{Providers: []jetdrive.ProviderStatus{{Name: "DWRT CPU", LossPercent: 12.34}, {Name: "DWRT ATMO"}}}
+	for _, test := range []struct {
+		warning string
+		limit   float64
+		want    string
+	}{
+		{"", 5, "12.3 % of the messages of DWRT CPU are lost on the way (max_frame_drop_rate_percent 5): check cable and switch; Wi-Fi loses multicast"},
+		{"", 15, ""},
+		{"interface down", 15, "interface down"},
+	} {
+		lossy.Warning = test.warning
+		if got := networkRemarks(lossy, test.limit); got != test.want {
+			t.Errorf("%+v: %q", test, got)
+		}
 	}
 }

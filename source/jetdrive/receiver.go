@@ -123,6 +123,7 @@ func (r *receiver) other(f klhdv.Frame, from netip.AddrPort, arrival int64) {
 	r.total.Lost += h.seq.lost - lost // may be -1
 	r.total.Reordered += h.seq.reordered - reordered
 	r.total.Duplicate += h.seq.duplicates - duplicates
+	h.loss.observe(arrival, h.tally.Datagrams, h.seq.lost)
 
 	var seen Counters
 	seen.Datagrams = 1

@@ -44,6 +44,7 @@ type host struct {
 	asked    int64       // when RequestChannelInfo was sent last; 0: never
 	patience int64       // the least wait until it is sent again
 	logging  loggingState
+	loss     lossMeter
 	tally    Counters // without what seq counts
 }
 

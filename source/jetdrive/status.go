@@ -15,9 +15,11 @@ type ProviderStatus struct {
 	Address  netip.AddrPort  `json:"address"`
 	Channels []ChannelStatus `json:"channels"`
 	// RateHz is how often the fastest channel came in the last second.
-	RateHz   float64     `json:"rate_hz"`
-	Clock    ClockStatus `json:"clock"`
-	LastSeen time.Time   `json:"last_seen"`
+	RateHz float64 `json:"rate_hz"`
+	// LossPercent is the share of its messages that were lost in ten seconds.
+	LossPercent float64     `json:"loss_percent"`
+	Clock       ClockStatus `json:"clock"`
+	LastSeen    time.Time   `json:"last_seen"`
 	// Filtered says that provider_filter leaves it out.
 	Filtered bool `json:"filtered,omitempty"`
 	// Incompatible says that it speaks a newer protocol and is ignored.
@@ -84,7 +86,7 @@ func (r *receiver) providers(now int64) []ProviderStatus {
 func (p *provider) status(now int64) ProviderStatus {
 	s := ProviderStatus{
 		HostID: HostID(p.host.id), Name: p.title(), Key: p.key, Address: p.host.address,
-		Channels: []ChannelStatus{}, RateHz: p.rate.rate(now, p.channels.counts),
+		Channels: []ChannelStatus{}, RateHz: p.rate.rate(now, p.channels.counts), LossPercent: p.host.loss.share(now),
 		Clock: p.host.clock.status(now), LastSeen: sample.Time(p.host.seen),
 		Filtered: p.excluded, Incompatible: p.host.barred, Counters: p.former,
 	}
