@@ -189,10 +189,10 @@ func TestWidebandComesBack(t *testing.T) {
 	in := onPort(t, link, map[string]any{"reconnect_delay_sec": 1000})
 	await(t, "the sensor measures", func() bool { v := in.wideband(); return v.measures() })
 	await(t, "the connection lasts", func() bool { return in.wideband().Stats.Uptime > 2*plugSteady })
-	pty.Unplug()
-	if err := os.Remove(link); err != nil {
+	if err := os.Remove(link); err != nil { // first: another test's terminal may be given its number
 		t.Fatal(err)
 	}
+	pty.Unplug()
 	await(t, "the loss is seen", func() bool { return in.wideband().Health.State != source.Connected })
 	in.notes("source innovate is not connected")
 	await(t, "the attempts end", func() bool { return in.wideband().Health.State == source.Error })

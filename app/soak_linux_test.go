@@ -66,8 +66,10 @@ type soak struct {
 	random *rand.Rand
 	in     *instance
 	pty    *device.PTY
-	seen   map[string]int // faults by name
-	rounds []figures
+	// terminal is a file with the path of the pty while it is plugged in.
+	terminal string
+	seen     map[string]int // faults by name
+	rounds   []figures
 
 	mu     sync.Mutex
 	latest figures
@@ -105,13 +107,13 @@ func (s *soak) off(r *running) {
 // start starts the program with both sources and policies of some seconds.
 func (s *soak) start() {
 	t := s.t
-	terminal := filepath.Join(t.TempDir(), "terminal")
+	s.terminal = filepath.Join(t.TempDir(), "terminal")
 	var err error
 	if s.pty, err = device.NewPTY(func(path string) {
-		if err := os.WriteFile(terminal+".new", []byte(path), 0o600); err != nil {
+		if err := os.WriteFile(s.terminal+".new", []byte(path), 0o600); err != nil {
 			t.Error(err)
 		}
-		if err := os.Rename(terminal+".new", terminal); err != nil {
+		if err := os.Rename(s.terminal+".new", s.terminal); err != nil {
 			t.Error(err)
 		}
 	}); err != nil {
@@ -120,7 +122,7 @@ func (s *soak) start() {
 	in := &instance{t: t, dir: t.TempDir()}
 	in.cmd = exec.Command(soakProgram, "run", "--data", in.dir, "--listen", "127.0.0.1:0", "--no-ui",
 		"--group", s.n.group, "--port", strconv.Itoa(s.n.port), "--interface", loopback)
-	in.cmd.Env = append(os.Environ(), envTerminal+"="+terminal, "DYNOTAP_DEFAULT_CIRCUIT_BREAKER__TIMEOUT_SEC=3")
+	in.cmd.Env = append(os.Environ(), envTerminal+"="+s.terminal, "DYNOTAP_DEFAULT_CIRCUIT_BREAKER__TIMEOUT_SEC=3")
 	for _, source := range []string{"JETDRIVE", "INNOVATE"} {
 		in.cmd.Env = append(in.cmd.Env,
 			"DYNOTAP_DATA_SOURCES__"+source+"__ENABLED=true",
@@ -247,6 +249,10 @@ func (s *soak) pickWideband() soakFault {
 		{"silence", true, func() { s.off(&s.wideband) }},
 		{"unplugged", true, func() {
 			s.off(&s.wideband)
+			// The path goes first: another test's terminal may be given the same.
+			if err := os.Remove(s.terminal); err != nil {
+				s.t.Error(err)
+			}
 			s.pty.Unplug()
 		}},
 	}

@@ -2,7 +2,9 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"strings"
@@ -42,11 +44,14 @@ func tellFigures(out io.Writer) {
 }
 
 // terminal is a System whose only port is wherever the pseudo-terminal is at
-// present.
+// present, if it is plugged in.
 type terminal struct{ file string }
 
 func (s terminal) Ports() ([]innovate.PortInfo, error) {
 	path, err := os.ReadFile(s.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
