@@ -146,8 +146,8 @@ func Open(r io.ReaderAt, size int64) (io.Reader, Encoding, error) {
 
 // Head gives the beginning of a file as UTF-8, without a byte order mark, for
 // formats that look for words in it. It is nil where the bytes are not text:
-// more than one in a hundred is a control character. Text may end inside a
-// line. The result may share memory with head.
+// more than two, and more than one in a hundred, are control characters. The
+// text may end inside a line. The result may share memory with head.
 func Head(head []byte) []byte {
 	e, bom := DetectEncoding(head)
 	out := head[bom:]
@@ -164,7 +164,7 @@ func Head(head []byte) []byte {
 			control++
 		}
 	}
-	if control*100 > len(out) {
+	if control > 2+len(out)/100 {
 		return nil
 	}
 	return out

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-func encoded(t testing.TB, e encoding.Encoding, s string) []byte {
+func encoded(t *testing.T, e encoding.Encoding, s string) []byte {
 	t.Helper()
 	out, err := e.NewEncoder().Bytes([]byte(s))
 	if err != nil {

@@ -27,8 +27,8 @@ type Numbers struct {
 	Grouped bool
 }
 
-// powers are exact: 10^22 is the largest power of ten a float64 holds.
-var powers = [...]float64{
+// tableOfTens is exact: 10^22 is the largest power of ten a float64 holds.
+var tableOfTens = [...]float64{
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
@@ -75,7 +75,7 @@ func (f Numbers) Prefix(row []byte, delimiter byte) (v float64, n int, ok bool) 
 	}
 	v = float64(mantissa)
 	if fraction > 0 {
-		v /= powers[fraction]
+		v /= tableOfTens[fraction]
 	}
 	if negative {
 		v = -v

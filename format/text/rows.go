@@ -34,6 +34,7 @@ type Rows struct {
 	lines int64 // physical lines of the row
 	long  bool
 	ended bool
+	quote bool
 
 	cells    [][]byte
 	unquoted []byte
@@ -63,7 +64,8 @@ func (r *Rows) Next() bool {
 	if r.line == 0 {
 		r.line = 1
 	}
-	if !r.long && bytes.IndexByte(r.Raw(), '"') >= 0 {
+	r.quote = bytes.IndexByte(r.Raw(), '"') >= 0
+	if r.quote && !r.long {
 		r.joinQuoted()
 	}
 	return true
@@ -83,6 +85,10 @@ func (r *Rows) Long() bool { return r.long }
 // Ended reports whether a line end follows the row; only the last row of a text
 // may have none.
 func (r *Rows) Ended() bool { return r.ended }
+
+// Quoted reports whether the row has a quote anywhere. A row without one can be
+// cut at its delimiters as it stands.
+func (r *Rows) Quoted() bool { return r.quote }
 
 // Err is why reading stopped before the end of the text.
 func (r *Rows) Err() error {
