@@ -10,8 +10,12 @@ import (
 // kept: see Rows.Long.
 const MaxRow = 1 << 20
 
-// firstBuffer is how much is read at a time.
-const firstBuffer = 256 << 10
+// The buffer is small for a small text and grows to what is read at a time of a
+// large one, in bytes.
+const (
+	firstBuffer = 16 << 10
+	fullBuffer  = 256 << 10
+)
 
 // errNoProgress is a reader that gives neither bytes nor an error.
 var errNoProgress = errors.New("the file gives no bytes")
@@ -188,8 +192,8 @@ func (r *Rows) fill() bool {
 		r.noLF[0], r.noLF[1] = max(0, r.noLF[0]-r.start), max(0, r.noLF[1]-r.start)
 		r.start = 0
 	}
-	if r.end == len(r.buf) {
-		grown := make([]byte, min(2*len(r.buf), MaxRow))
+	if r.end == len(r.buf) || r.line > 0 && len(r.buf) < fullBuffer {
+		grown := make([]byte, min(4*len(r.buf), MaxRow))
 		copy(grown, r.buf)
 		r.buf = grown
 	}
