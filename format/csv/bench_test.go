@@ -3,6 +3,7 @@ package csv
 import (
 	"bytes"
 	stdcsv "encoding/csv"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"strconv"
@@ -85,7 +86,7 @@ func plainRead(r io.Reader, sink format.RunSink) error {
 	samples := make([]sample.Sample, 0, format.MaxSamples)
 	for {
 		cells, err := in.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			batch.Samples = samples
 			return sink.Batch(&batch)
 		}

@@ -13,7 +13,7 @@ const dayMicros = 86400 * 1e6
 const maxMicros = 1 << 60
 
 // isDated reports whether times count from the Unix epoch.
-func (t *times) isDated() bool { return t.form == epoch || t.form == dated }
+func (t *times) isDated() bool { return t.form == epoch || t.form == dated || t.base != 0 }
 
 // at gives the time of a row in µs, by the cell of the time column and that of
 // the date, if there is one, and the number of the row in its run, from 0. What
@@ -46,7 +46,7 @@ func (t *times) at(cell, date []byte, number int64) (us int64, problem string) {
 			t.first = us // counted from a trigger: the run begins before it
 		}
 	}
-	return us - t.first, ""
+	return us - t.first + t.base, ""
 }
 
 func noMoment(cell []byte) string {

@@ -14,6 +14,7 @@ import (
 	"dynotap/channel"
 	"dynotap/format"
 	"dynotap/format/text"
+	"dynotap/sample"
 )
 
 // provider is the device of channels whose device nobody names.
@@ -90,6 +91,7 @@ func (f *Format) Read(ctx context.Context, r io.ReaderAt, size int64, sink forma
 		return &format.Error{Err: err}
 	}
 	rd := newReader(f, l, times, text.NewRows(in, l.delimiter), sink)
+	rd.samples = make([]sample.Sample, 0, min(format.MaxSamples, size/2+1)) // a value and its separator are two bytes
 	return rd.read(ctx)
 }
 

@@ -58,6 +58,8 @@ func TestA2Tables(t *testing.T) {
 		{"damage between quotes", "\"Time\",\"A\",\"B\"\n\"0.5\",\"1,\"2\"\n\"0.6\",\"3\",\"4\"\n", "500 B 2; 600 A 3; 600 B 4", "2:2", ""},
 		{"a NUL", "Time,A,B\n0.5,1\x002,3\n0.6,4,5\n", "500 B 3; 600 A 4; 600 B 5", "2:2", ""},
 		{"thousands or decimals, nobody knows", "Time\tA\n1\t1,234\n2\t5\n", "2000 A 5", "2:2", ""},
+		{"decimals that come late", "ms;A\n" + strings.Repeat("1;5\n", bodySize) + "2;1,5\n3;1.250,5\n4;1.5\n",
+			strings.Repeat("1 A 5; ", bodySize) + "2 A 1.5; 3 A 1250.5", "64:2", ""},
 		{"names and no rows", "Time (s),RPM,AFR\n", "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -228,19 +230,29 @@ const motec = `"Format","MoTeC CSV File",,,"Workbook",""
 
 func TestA2MoTeC(t *testing.T) {
 	t.Parallel()
+	began := time.Date(2026, 11, 23, 12, 3, 4, 0, time.UTC).UnixMicro()
 	k := mustRead(t, motec, format.Settings{})
+	for i := range k.samples[0] {
+		k.samples[0][i].Time -= began
+	}
 	expect(t, "samples", k.values(), []string{
 		"0 Engine RPM 1000", "0 Manifold Pres 100.5", "0 Eng Oil Temp 90", "0 Bat mV 12000",
 		"50 Engine RPM 1100", "50 Manifold Pres 101.5", "50 Bat mV 12001",
 	})
 	expect(t, "units", k.units, []sample.Unit{sample.RPM, sample.Kilopascal, sample.Celsius, "mV"})
-	if notes := k.runs[0].Notes; len(notes) != 9 || notes[1] != `"Venue","Dyno",,,"Worksheet",""` {
-		t.Errorf("notes %q", notes)
+	if notes := k.runs[0].Notes; len(notes) != 9 || notes[1] != `"Venue","Dyno",,,"Worksheet",""` || !k.runs[0].Dated {
+		t.Errorf("notes %q, dated %v", notes, k.runs[0].Dated)
 	}
 	if len(k.problems)+len(k.warnings) > 0 {
 		t.Errorf("%v %v", k.problems, k.warnings)
 	}
-	expect(t, "facts", sortedFacts(k.runs[0]), []string{"sample_rate_hz=20"})
+	expect(t, "facts", sortedFacts(k.runs[0]), []string{"sample_rate_hz=20", "time_zone=UTC"})
+
+	// A date that may be two leaves the times as they are, and says so.
+	k = mustRead(t, strings.Replace(motec, "23/11/2026", "03/11/2026", 1), format.Settings{})
+	if k.runs[0].Dated || k.samples[0][6].Time != 50_000 || !contains(k.warnings, "03/11/2026") {
+		t.Errorf("%v %q", k.runs[0].Dated, k.warnings)
+	}
 }
 
 func TestA2RateInsteadOfTimes(t *testing.T) {

@@ -2,6 +2,7 @@ package csv
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"dynotap/format/text"
@@ -18,10 +19,10 @@ type layout struct {
 	unitsRaw   string
 	last       int64 // line of the last row before the data
 	before     []row
-	body       []row // the first rows of data
-	numbers    text.Numbers
-	rate       float64 // rows a second as the file says; 0: it does not
-	quality    float64 // share of the body's cells that fit
+	body       []row        // the first rows of data
+	numbers    text.Numbers // NoDecimal as long as nothing told
+	rate       float64      // rows a second as the file says; 0: it does not
+	quality    float64      // share of the body's cells that fit
 }
 
 // row is one row of the file's beginning.
@@ -240,24 +241,28 @@ func (l *layout) notes() []string {
 	return out
 }
 
-// findRate reads the rate of a log without times before the header: MoTeC's
-// "Sample Rate","20.000","Hz".
-func (l *layout) findRate() float64 {
+// fact gives what stands behind a word before the header: "Sample Rate","20".
+// It is empty where the word does not stand there.
+func (l *layout) fact(words ...string) string {
 	for _, r := range l.before {
 		for i, cell := range r.cells {
-			switch fold(strings.TrimRight(cell, ": ")) {
-			case "sample rate", "samplerate", "sampling rate", "sample rate (hz)", "sample rate [hz]", "abtastrate":
-			default:
-				continue
-			}
-			if i+1 >= len(r.cells) {
-				continue
-			}
-			number, _ := strings.CutSuffix(fold(r.cells[i+1]), "hz")
-			if v, kind := l.numbers.Parse([]byte(number)); kind == text.Number && v > 0 && v <= 1e6 {
-				return v
+			if i+1 < len(r.cells) && slices.Contains(words, fold(strings.TrimRight(cell, ": "))) {
+				return r.cells[i+1]
 			}
 		}
+	}
+	return ""
+}
+
+// findRate reads the rate of a log without times.
+func (l *layout) findRate() float64 {
+	number, _ := strings.CutSuffix(fold(l.fact("sample rate", "samplerate", "sampling rate", "sample rate (hz)", "sample rate [hz]", "abtastrate")), "hz")
+	n := l.numbers
+	if n.Decimal == text.NoDecimal {
+		n.Decimal = '.'
+	}
+	if v, kind := n.Parse([]byte(number)); kind == text.Number && v > 0 && v <= 1e6 {
+		return v
 	}
 	return 0
 }

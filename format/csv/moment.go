@@ -30,12 +30,13 @@ type moment struct {
 
 // parseMoment reads dates, clock times and both together: 12:03:04.567,
 // 2026-11-23T12:03:04Z, 23.11.2026 12:03:04,5, 11/23/2026 1:03:04 PM.
-func parseMoment(cell []byte) (m moment, ok bool) {
+func parseMoment(cell []byte) (moment, bool) {
+	var m moment
 	if len(cell) < len("1:02") || len(cell) > 48 || cell[0] < '0' || cell[0] > '9' {
 		return moment{}, false
 	}
-	rest := cell
-	if rest, ok = m.readDate(cell); ok {
+	rest, ok := m.readDate(cell)
+	if ok {
 		if len(rest) == 0 {
 			return m, true
 		}

@@ -27,15 +27,15 @@ type reader struct {
 	need     int   // cells a row must have: up to the last channel or time
 	warnings []string
 	batch    sample.Batch
-	samples  []sample.Sample // of the batch; its capacity is MaxSamples
+	samples  []sample.Sample // of the batch; at most MaxSamples
 	number   int64           // of the row in its run
 	start    timeState
 }
 
 func newReader(f *Format, l layout, t *times, rows *text.Rows, sink format.RunSink) *reader {
-	r := &reader{layout: l, times: t, rows: rows, sink: sink, samples: make([]sample.Sample, 0, format.MaxSamples), start: t.timeState}
+	r := &reader{layout: l, times: t, rows: rows, sink: sink, start: t.timeState}
 	r.run = format.Run{Dated: t.isDated(), Notes: l.notes(), Facts: map[string]string{}}
-	if t.form == dated {
+	if t.form == dated || t.base != 0 {
 		r.run.Facts["time_zone"] = t.zone.String()
 	}
 	if l.rate > 0 {
@@ -235,6 +235,9 @@ func (r *reader) row() error {
 	case !r.rows.Ended() && len(cells) < r.need:
 		r.problem(0, fmt.Sprintf("the file ends inside this row (%d of %d cells): the row was left out", len(cells), len(r.plan)))
 		return nil
+	}
+	if r.numbers.Decimal == text.NoDecimal {
+		r.learn(cells)
 	}
 	us, problem := r.times.at(cellAt(cells, r.times.column), cellAt(cells, r.times.date), number)
 	if problem != "" {

@@ -70,14 +70,14 @@ func (k *taken) places() []string {
 	return out
 }
 
-func readFile(t testing.TB, file []byte, s format.Settings) (*taken, error) {
+func readFile(t *testing.T, file []byte, s format.Settings) (*taken, error) {
 	t.Helper()
 	k := &taken{}
 	err := New(s).Read(t.Context(), bytes.NewReader(file), int64(len(file)), k)
 	return k, err
 }
 
-func mustRead(t testing.TB, file string, s format.Settings) *taken {
+func mustRead(t *testing.T, file string, s format.Settings) *taken {
 	t.Helper()
 	k, err := readFile(t, []byte(file), s)
 	if err != nil {
@@ -86,7 +86,7 @@ func mustRead(t testing.TB, file string, s format.Settings) *taken {
 	return k
 }
 
-func expect[T comparable](t testing.TB, what string, got, want []T) {
+func expect[T comparable](t *testing.T, what string, got, want []T) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Errorf("%s\ngot  %v\nwant %v", what, got, want)

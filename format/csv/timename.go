@@ -7,8 +7,8 @@ import (
 	"dynotap/format/text"
 )
 
-// timeScalesTable maps units of time to µs.
-var timeScalesTable = map[string]float64{
+// timeSpellings maps units of time to µs.
+var timeSpellings = map[string]float64{
 	"h": 3600e6, "hr": 3600e6, "hour": 3600e6, "hours": 3600e6,
 	"min": 60e6, "mins": 60e6, "minute": 60e6, "minutes": 60e6,
 	"s": 1e6, "sec": 1e6, "secs": 1e6, "second": 1e6, "seconds": 1e6, "sek": 1e6, "sekunden": 1e6, "seg": 1e6, "segundos": 1e6, "secondes": 1e6,
@@ -34,7 +34,7 @@ var dateNames = map[string]bool{"date": true, "datum": true, "fecha": true, "dat
 
 // timeScale gives the µs of a unit of time.
 func timeScale(unit string) (float64, bool) {
-	scale, ok := timeScalesTable[strings.ToLower(strings.TrimSpace(unit))]
+	scale, ok := timeSpellings[strings.ToLower(strings.TrimSpace(unit))]
 	return scale, ok
 }
 
@@ -54,11 +54,11 @@ func timeName(header string) (scale float64, ok bool) {
 		return scale, true
 	}
 	for i := 1; i < len(name); i++ {
-		if s, ok := timeScalesTable[name[i:]]; ok && timeNames[name[:i]] {
+		if s, ok := timeSpellings[name[i:]]; ok && timeNames[name[:i]] {
 			return s, true
 		}
 	}
-	if s, ok := timeScalesTable[name]; ok && s <= 1e6 {
+	if s, ok := timeSpellings[name]; ok && s <= 1e6 {
 		return s, true
 	}
 	return 0, false

@@ -33,7 +33,9 @@ type times struct {
 	order  order
 	zone   *time.Location
 	// short: two numbers with a colon are minutes and seconds.
-	short   bool
+	short bool
+	// base is when the log began, in µs since the Unix epoch; 0: not known.
+	base    int64
 	numbers text.Numbers
 	warning string
 	timeState
@@ -69,7 +71,32 @@ func (f *Format) findTime(l *layout) (*times, error) {
 	if t.column < 0 {
 		return nil, fmt.Errorf(`no column of times among %s: name it "Time (s)", or map its header to time in the configuration's channels`, listed(l.header))
 	}
-	return t, t.findForm(l)
+	if err := t.findForm(l); err != nil {
+		return nil, err
+	}
+	if t.form == elapsed {
+		t.findBase(l)
+	}
+	return t, nil
+}
+
+// findBase reads when a log began from the lines before its header: MoTeC's
+// "Log Date","23/11/2026" and "Log Time","12:03:04".
+func (t *times) findBase(l *layout) {
+	date, clock := l.fact("log date"), l.fact("log time")
+	if date == "" || clock == "" {
+		return
+	}
+	at := times{form: dated, date: 0, zone: t.zone}
+	if m, ok := parseMoment([]byte(date)); ok {
+		at.order = m.orderOf()
+	}
+	us, problem := at.fromDate([]byte(clock), []byte(date))
+	if problem != "" {
+		t.warning = fmt.Sprintf("the log's date and time, %s %s, were not taken: %s", shortened(date), shortened(clock), problem)
+		return
+	}
+	t.base = us
 }
 
 // listed names the columns for people, the first few.

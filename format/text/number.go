@@ -19,13 +19,17 @@ const (
 
 // Numbers is how a file writes numbers.
 type Numbers struct {
-	// Decimal is '.' or ','.
+	// Decimal is '.', ',' or NoDecimal.
 	Decimal byte
 	// Grouped allows the other of the two between thousands where one alone
 	// stands ("1,234"). Where it cannot be taken for a decimal sign ("1,234.5",
 	// "1,234,567") it is allowed anyway, as are blanks and apostrophes.
 	Grouped bool
 }
+
+// NoDecimal takes whole numbers only: a digit is never met where the decimal sign
+// is looked for.
+const NoDecimal = '0'
 
 // tableOfTens is exact: 10^22 is the largest power of ten a float64 holds.
 var tableOfTens = [...]float64{
