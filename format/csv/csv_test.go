@@ -50,8 +50,12 @@ func TestA2Tables(t *testing.T) {
 		{"a row of units", "Time,Speed\nms,km/h\n500,1\n", "500 Speed 1", "", "Speed"},
 		{"units with dashes", "Time,Speed,Gear\n[s],[km/h],[-]\n.5,1,2\n", "500 Speed 1; 500 Gear 2", "", ""},
 		{"names that are units", "Time,RPM,MPH,AFR\n.5,1,2,3\n", "500 RPM 1; 500 MPH 2; 500 AFR 3", "", "RPM|MPH|AFR"},
+		{"a title above names that are units", "Log,of,the,bike\nTime,RPM,MPH,AFR\n.5,1,2,3\n", "500 RPM 1; 500 MPH 2; 500 AFR 3", "", ""},
+		{"one point among commas", "Zeit;A\n0,5;1,5\n0,6;1.5\n", "500 A 1.5", "3:2", ""},
+		{"fractions of three digits", "Time (ms)\tA\n1\t0,125\n2\t0,250\n", "1 A 0.125; 2 A 0.25", "", ""},
 		{"time is not first", "RPM,Time,AFR\n1,0.5,2\n", "500 RPM 1; 500 AFR 2", "", ""},
 		{"the header again", "Time,RPM\n0.5,1\nTime,RPM\n0.1,2\n", "500 RPM 1; run; 100 RPM 2", "", ""},
+		{"the header again above clock times", "Time,RPM\n12:00:00,1\n12:00:01,2\nTime,RPM\n13:00:00,3\n", "0 RPM 1; 1000 RPM 2; run; 0 RPM 3", "", ""},
 		{"a ratio with exponents", "Time,X\n5e-1,1.5E3\n", "500 X 1500", "", ""},
 		{"more digits than fit", "Time,X\n0.5,0.30000000000000004\n", "500 X 0.30000000000000004", "", ""},
 		{"infinity is for validation", "Time,X\n0.5,inf\n0.6,1\n", "500 X +Inf; 600 X 1", "", ""},
@@ -257,7 +261,7 @@ func TestA2MoTeC(t *testing.T) {
 
 func TestA2RateInsteadOfTimes(t *testing.T) {
 	t.Parallel()
-	k := mustRead(t, "Sample Rate,20,Hz\n\nRPM,AFR\n1,2\n3,oops\n5,6\n", format.Settings{})
+	k := mustRead(t, "Sample Rate,20,Hz\n\nRPM,AFR\n1,2\n3,oops\n,\n5,6\n", format.Settings{})
 	expect(t, "samples", k.values(), []string{"0 RPM 1", "0 AFR 2", "50 RPM 3", "100 RPM 5", "100 AFR 6"})
 	if !contains(k.warnings, "20 Hz") {
 		t.Errorf("%q", k.warnings)
@@ -317,6 +321,18 @@ func TestA1DetectsTablesOnly(t *testing.T) {
 	file := []byte("Time,RPM\n" + strings.Repeat("0.5,1000\n", format.HeadSize/9+1))
 	if got := f.Detect(file[:format.HeadSize], ""); got != format.ByShape {
 		t.Errorf("a cut head: %d", got)
+	}
+}
+
+// Where the look at the beginning ends inside a time, that is not taken for one.
+func TestA2CutBeginning(t *testing.T) {
+	t.Parallel()
+	row := "5," + strings.Repeat(" ", 40_000) + "12:03:04\n"
+	header := "RPM,Time\n"
+	above := (layoutSize + len(":04\n") - len(header)) % len(row)
+	file := strings.Repeat("x", above-1) + "\n" + header + strings.Repeat(row, 30)
+	if k := mustRead(t, file, format.Settings{}); len(k.samples[0]) != 30 || len(k.problems) > 0 {
+		t.Errorf("%d samples, %v", len(k.samples[0]), k.problems)
 	}
 }
 

@@ -150,7 +150,7 @@ func (r *reader) flush() error {
 // fastRow reads a row of plain numbers and empty cells. It reports false, and
 // has done nothing, where there is anything else: row looks at that.
 func (r *reader) fastRow() bool {
-	if r.rows.Quoted() || !r.rows.Ended() || r.rows.Long() || r.times.date >= 0 || len(r.plan) > format.MaxSamples {
+	if r.rows.Quoted() || r.rows.Long() || r.times.date >= 0 || len(r.plan) > format.MaxSamples {
 		return false
 	}
 	raw, delimiter := r.rows.Raw(), r.delimiter
