@@ -151,6 +151,11 @@ var damages = []damage{
 
 const corpusRows = 12
 
+// corpusStride keeps the corpus short: it has no factor in common with the
+// number of encodings, delimiters, forms or damages, so that every two of them
+// still meet.
+const corpusStride = 5
+
 // build writes one file and says what must come out of it.
 func build(t *testing.T, enc codec, delimiter, decimal string, form timeForm, d damage, quoted bool) (file []byte, want []string, problems []string) {
 	t.Helper()
@@ -240,7 +245,9 @@ func TestA2A8Corpus(t *testing.T) {
 			for _, decimal := range []string{".", ","} {
 				for _, form := range timeForms {
 					for _, d := range damages {
-						files++
+						if files++; files%corpusStride != 0 {
+							continue
+						}
 						quoted := delimiter == decimal || files%3 == 0
 						file, want, problems := build(t, enc, delimiter, decimal, form, d, quoted)
 						name := fmt.Sprintf("%s %q %q %s %s quoted=%v", enc.name, delimiter, decimal, form.name, d.name, quoted)
@@ -254,9 +261,10 @@ func TestA2A8Corpus(t *testing.T) {
 			}
 		}
 	}
-	if t.Logf("%d files", files); files < 300 {
+	if files /= corpusStride; files < 300 {
 		t.Errorf("only %d files", files)
 	}
+	t.Logf("%d files", files)
 }
 
 func checkCorpusFile(t *testing.T, name string, file []byte, want, problems []string, d damage) {
