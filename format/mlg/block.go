@@ -223,12 +223,13 @@ func (k *walker) search() error {
 }
 
 // find moves to the next place where two blocks stand one after the other,
-// the first a record with a right checksum, or to the end of the file. Every
-// byte is looked at a fixed number of times, whatever stands there.
+// the first a record with a right checksum, or to the end of the file. It looks
+// at no more than a few records beyond that place, and at every byte a fixed
+// number of times, so that damage all over a file costs no more than one.
 func (k *walker) find() error {
-	n := k.length()
-	for k.pos < k.w.size {
-		b, err := k.w.all(k.pos)
+	pair := k.length() + max(k.length(), markerLength)
+	for look := 4 * pair; k.pos < k.w.size; look = min(2*look, windowSize/2) {
+		b, err := k.w.at(k.pos, look)
 		if err != nil {
 			return err
 		}
@@ -236,11 +237,11 @@ func (k *walker) find() error {
 			return nil
 		}
 		atEnd := k.pos+int64(len(b)) >= k.w.size
-		k.addUp(b)
-		stop := len(b) - 2*n - markerLength
-		if atEnd || stop <= 0 {
+		stop := len(b) - pair
+		if atEnd {
 			stop = len(b)
 		}
+		k.addUp(b)
 		for i := range stop {
 			if k.startsHere(b, i, atEnd) {
 				k.pos += int64(i)

@@ -171,6 +171,39 @@ func TestA8MLGAnyByteMayBeDamaged(t *testing.T) {
 	}
 }
 
+// counted counts the bytes that were read.
+type counted struct {
+	bytes.Reader
+	read int64
+}
+
+func (c *counted) ReadAt(b []byte, off int64) (int, error) {
+	n, err := c.Reader.ReadAt(b, off)
+	c.read += int64(n)
+	return n, err
+}
+
+// Damage between any two records must not make the work grow with the square
+// of the size.
+func TestA8MLGDamageEverywhereStaysLinear(t *testing.T) {
+	t.Parallel()
+	f := ramp(60000)
+	for i := range f.blocks {
+		if i%2 == 1 {
+			f.blocks[i] = append(f.blocks[i], 0xee, 0xee, 0xee)
+		}
+	}
+	file := f.bytes()
+	in := &counted{Reader: *bytes.NewReader(file)}
+	k := &kept{}
+	if err := (mlg.Format{}).Read(context.Background(), in, int64(len(file)), k); err != nil {
+		t.Fatal(err)
+	}
+	if len(k.samples) != 120000 || k.problems.Count != 30000 || in.read > 6*int64(len(file)) {
+		t.Errorf("%d samples, %d problems, %d bytes read of a file of %d", len(k.samples), k.problems.Count, in.read, len(file))
+	}
+}
+
 // A header that promises more than there is must not cost memory.
 func TestA8MLGLyingHeaderCostsNoMemory(t *testing.T) {
 	lie := append([]byte("MLVLG\x00"), 0, 2)
