@@ -111,8 +111,10 @@ func (p *page) power(box vg.Rectangle, x axis, below bool) {
 		}
 	}
 	hp, ftlb := sample.Horsepower.Shown(p.options.Units), sample.FootPound.Shown(p.options.Units)
-	// Over time a run holds overrun, where torque is negative.
-	d := &panel{Rectangle: box, x: x, y: newAxis(max(bottom, -top/4), top*1.1, 13, fmt.Sprintf("power (%s) · torque (%s)", hp, ftlb))}
+	if top > 0 {
+		bottom = max(bottom, -top/4) // over time a run holds overrun, where torque is negative
+	}
+	d := &panel{Rectangle: box, x: x, y: newAxis(bottom, top*1.1, 13, fmt.Sprintf("power (%s) · torque (%s)", hp, ftlb))}
 	p.frame(d, below)
 	if p.options.Units == sample.US && !p.options.OverTime && crossing > x.low && crossing < x.high {
 		at := d.at(crossing, 0).X
@@ -124,10 +126,11 @@ func (p *page) power(box vg.Rectangle, x axis, below bool) {
 		p.stroke(d, torque, d.points(p.place(c, c.Torque.Series, sample.FootPound)))
 		p.stroke(d, power, d.points(p.place(c, c.Power.Series, sample.Horsepower)))
 	}
+	var taken []vg.Rectangle
 	for i, c := range p.runs {
 		power, torque := p.looks(i)
-		p.peak(d, c, c.Torque.Series, sample.FootPound, torque)
-		p.peak(d, c, c.Power.Series, sample.Horsepower, power)
+		taken = p.peak(d, c, c.Torque.Series, sample.FootPound, torque, taken)
+		taken = p.peak(d, c, c.Power.Series, sample.Horsepower, power, taken)
 	}
 }
 
@@ -142,28 +145,37 @@ func (d *panel) points(lines [][]xy) [][]vg.Point {
 }
 
 // peak marks the highest value; of a single run its figures stand beside it,
-// those of several are in the table.
-func (p *page) peak(d *panel, c *run.Curves, s series.Series, unit sample.Unit, look lineLook) {
+// clear of those that have taken their place; those of several are in the
+// table.
+func (p *page) peak(d *panel, c *run.Curves, s series.Series, unit sample.Unit, look lineLook, taken []vg.Rectangle) []vg.Rectangle {
 	i := s.Peak()
 	if i < 0 {
-		return
+		return taken
 	}
 	x, ok := p.over(c, s.Times[i])
 	if !ok {
-		return
+		return taken
 	}
-	v, shown := p.shown(s.Values[i], unit)
+	v, _ := p.shown(s.Values[i], unit)
 	at := d.at(x, v)
+	if at.X < d.Min.X || at.X > d.Max.X || at.Y < d.Min.Y || at.Y > d.Max.Y {
+		return taken
+	}
 	p.mark(at, look.color)
 	if len(p.runs) > 1 {
-		return
+		return taken
 	}
-	text := fmt.Sprintf("%.1f %s", v, shown)
-	if rpm, ok := c.RPM.At(s.Times[i], gap); ok {
-		text += fmt.Sprintf(" @ %.0f", rpm)
-	}
+	text := p.figure(c, s, unit)
 	half := p.letters.width(strong, text)/2 + 4
-	p.text(strong, look.color, max(d.Min.X+half, min(d.Max.X-half, at.X)), at.Y+7, centre, text)
+	at.X = max(d.Min.X+half, min(d.Max.X-half, at.X))
+	box := vg.Rectangle{Min: vg.Point{X: at.X - half, Y: at.Y + 6}, Max: vg.Point{X: at.X + half, Y: at.Y + 20}}
+	for _, other := range taken {
+		if box.Min.X < other.Max.X && other.Min.X < box.Max.X && box.Min.Y < other.Max.Y && other.Min.Y < box.Max.Y {
+			box.Min.Y, box.Max.Y = at.Y-20, at.Y-6
+		}
+	}
+	p.text(strong, look.color, at.X, box.Min.Y+1, centre, text)
+	return append(taken, box)
 }
 
 // mixtureLine is one line of the lower diagram.

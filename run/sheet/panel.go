@@ -46,6 +46,15 @@ func (a axis) marks() []float64 {
 // write is a mark as text.
 func (a axis) write(v float64) string {
 	digits := max(0, -int(math.Floor(math.Log10(a.step)+1e-9)))
+	return plain(v, digits)
+}
+
+// plain writes a number with a few digits behind the point, or by its exponent
+// where that would be long.
+func plain(v float64, digits int) string {
+	if math.Abs(v) >= 1e6 || digits > 4 {
+		return strconv.FormatFloat(v+0, 'g', 3, 64)
+	}
 	return strconv.FormatFloat(v+0, 'f', digits, 64)
 }
 

@@ -57,7 +57,7 @@ const (
 )
 
 // Draw writes a sheet of one to six runs. The curves stay as they are. An SVG
-// names Liberation Sans and the fonts of the same widths; a PNG needs none.
+// needs no particular font; a PNG needs none at all.
 func Draw(w io.Writer, runs []*run.Curves, o Options) error {
 	if len(runs) == 0 || len(runs) > MostRuns {
 		return fmt.Errorf("%w: %d runs, a sheet overlays 1 to %d", ErrSheet, len(runs), MostRuns)
@@ -72,9 +72,9 @@ func Draw(w io.Writer, runs []*run.Curves, o Options) error {
 	p := &page{options: o, runs: runs, letters: letters}
 	switch o.Format {
 	case SVG:
-		canvas := vgsvg.New(pageWidth, pageHeight)
+		canvas := &measured{Canvas: vgsvg.New(pageWidth, pageHeight)}
 		p.draw(draw.New(canvas))
-		return writeSVG(w, canvas)
+		return canvas.write(w)
 	case PNG:
 		canvas := vgimg.NewWith(vgimg.UseWH(pageWidth, pageHeight), vgimg.UseDPI(resolution))
 		p.draw(draw.New(canvas))
@@ -84,21 +84,6 @@ func Draw(w io.Writer, runs []*run.Curves, o Options) error {
 		return nil
 	}
 	return fmt.Errorf("%w: format %q: use svg or png", ErrSheet, o.Format)
-}
-
-// writeSVG names, beside the font that was measured, those of the same widths:
-// hardly any browser has the first.
-func writeSVG(w io.Writer, canvas *vgsvg.Canvas) error {
-	var text strings.Builder
-	if _, err := canvas.WriteTo(&text); err != nil {
-		return fmt.Errorf("write picture: %w", err)
-	}
-	_, err := io.WriteString(w, strings.ReplaceAll(text.String(),
-		"font-family:"+fontFamily+";", "font-family:'"+fontFamily+"',Arial,Helvetica,sans-serif;"))
-	if err != nil {
-		return fmt.Errorf("write picture: %w", err)
-	}
-	return nil
 }
 
 // page is a sheet being drawn.

@@ -211,3 +211,13 @@ func TestCurvesStayAsTheyAre(t *testing.T) {
 		t.Error("drawing changed the curves")
 	}
 }
+
+// A viewer without the font that was measured squeezes its own into the room
+// that there is.
+func TestEveryTextOfAnSVGHasItsWidth(t *testing.T) {
+	t.Parallel()
+	svg := draw(t, sheet.Options{Format: sheet.SVG, Title: "<text <text"}, several(t, 3)...)
+	if n, m := strings.Count(svg, "<text "), strings.Count(svg, "<text textLength="); n == 0 || n != m || m != len(texts(t, svg)) {
+		t.Errorf("%d texts, %d of them with a width", n, m)
+	}
+}

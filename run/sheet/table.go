@@ -106,7 +106,7 @@ func (p *page) figure(c *run.Curves, s series.Series, unit sample.Unit) string {
 		return "-"
 	}
 	v, shown := p.shown(s.Values[i], unit)
-	text := fmt.Sprintf("%.1f %s", v, shown)
+	text := fmt.Sprintf("%s %s", plain(v, 1), shown)
 	if rpm, ok := c.RPM.At(s.Times[i], gap); ok {
 		text += fmt.Sprintf(" @ %.0f", rpm)
 	}
