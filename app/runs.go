@@ -35,11 +35,11 @@ type runView struct {
 func newRuns(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "runs",
-		Short: "List, show, edit, export and delete what was recorded",
+		Short: "List, show, edit, draw, export and delete what was recorded",
 		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRunsList(p), newRunsShow(p), newRunsEdit(p), newRunsExport(p), newRunsDelete(p))
+	cmd.AddCommand(newRunsList(p), newRunsShow(p), newRunsEdit(p), newRunsExport(p), newRunsPlot(p), newRunsCompare(p), newRunsDelete(p))
 	return cmd
 }
 
