@@ -56,6 +56,8 @@ type Curves struct {
 type Curve struct {
 	series.Series
 	Label string
+	// Device is who measured it; empty where it was computed.
+	Device string
 	// Derived is how it was computed; empty: it was recorded.
 	Derived string
 	// Target says that it is what should have been.
@@ -272,7 +274,9 @@ func (c *curving) readMixture(ctx context.Context) error {
 	}
 	for i, line := range lines {
 		if list[i].Len() > 0 {
-			c.out.Mixture = append(c.out.Mixture, Curve{Series: list[i], Label: line.label, Target: strings.HasSuffix(line.label, "target")})
+			c.out.Mixture = append(c.out.Mixture, Curve{
+				Series: list[i], Label: line.label, Device: channels[i].Channel.Device, Target: strings.HasSuffix(line.label, "target"),
+			})
 		}
 	}
 	return nil

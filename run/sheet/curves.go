@@ -90,9 +90,9 @@ func (p *page) xAxis() axis {
 	case math.IsInf(low, 0):
 		return newAxis(0, 1000, 10, "engine speed (rpm)")
 	case p.options.OverTime:
-		return newAxis(0, high, 12, "time (s)")
+		return tight(0, high, 12, "time (s)")
 	}
-	return newAxis(low, high, 12, "engine speed (rpm)")
+	return tight(low, high, 12, "engine speed (rpm)")
 }
 
 // power draws the upper diagram. Power and torque share one scale: in hp and
@@ -174,6 +174,7 @@ func (p *page) peak(d *panel, c *run.Curves, s series.Series, unit sample.Unit, 
 			box.Min.Y, box.Max.Y = at.Y-20, at.Y-6
 		}
 	}
+	p.canvas.FillPolygon(veil, corners(box))
 	p.text(strong, look.color, at.X, box.Min.Y+1, centre, text)
 	return append(taken, box)
 }
@@ -257,8 +258,12 @@ func (p *page) key(lines []mixtureLine, y vg.Length) {
 			x += p.letters.width(small, label) + 18
 			continue
 		}
+		if line.curve.Device != "" {
+			label += " (" + line.curve.Device + ")"
+		}
+		label = p.letters.cut(small, label, (p.canvas.Max.X-p.canvas.Min.X-88)/vg.Length(len(lines))-40)
 		p.canvas.StrokeLine2(line.look.style(), x, y+4, x+20, y+4)
 		p.text(small, black, x+25, y, left, label)
-		x += 25 + p.letters.width(small, label) + 18
+		x += 25 + p.letters.width(small, label) + 14
 	}
 }

@@ -33,12 +33,19 @@ func newAxis(low, high float64, marks int, title string) axis {
 	return axis{low: math.Floor(low/step+1e-9) * step, high: math.Ceil(high/step-1e-9) * step, step: step, title: title}
 }
 
-// marks lists the values that are written.
-func (a axis) marks() []float64 {
-	n := int(math.Round((a.high - a.low) / a.step))
-	list := make([]float64, 0, n+1)
-	for i := range n + 1 {
-		list = append(list, (math.Round(a.low/a.step)+float64(i))*a.step)
+// tight makes an axis that ends within a fifth of a step of low and high.
+func tight(low, high float64, marks int, title string) axis {
+	a := newAxis(low, high, marks, title)
+	if fine := a.step / 5; high > low {
+		a.low, a.high = math.Floor(low/fine+1e-9)*fine, math.Ceil(high/fine-1e-9)*fine
+	}
+	return a
+}
+
+// marks lists the values that are written, multiples of the step.
+func (a axis) marks() (list []float64) {
+	for i := math.Ceil(a.low/a.step - 1e-9); i <= math.Floor(a.high/a.step+1e-9); i++ {
+		list = append(list, i*a.step)
 	}
 	return list
 }

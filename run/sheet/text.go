@@ -44,6 +44,7 @@ var (
 	gridGrey = color.RGBA{222, 222, 222, 255}
 	fineGrey = color.RGBA{240, 240, 240, 255}
 	markGrey = color.RGBA{150, 150, 150, 255}
+	veil     = color.NRGBA{255, 255, 255, 190} // keeps a figure readable on a line
 )
 
 // letters are the fonts of a sheet.
