@@ -16,8 +16,8 @@ type Shift struct {
 	// Correlation is that of the two series at this offset, -1 to 1. It is
 	// negative where one falls when the other rises, as mixture does with load.
 	Correlation float64
-	// Confidence is 0 to 1: how strong the correlation is, and how much stronger
-	// than at the next best offset. Below 0.2 nothing should rest on it: the
+	// Confidence is 0 to 1: how strong the correlation is, over how much of the
+	// shorter series, and how much stronger than at the next best offset. Below 0.3 nothing should rest on it: the
 	// series do not resemble each other, or repeat themselves.
 	Confidence float64
 }
@@ -28,18 +28,21 @@ var ErrNoOverlap = errors.New("the two series do not change together for long en
 // The grid on which series are compared: 10 ms, or coarser for long ones and
 // for large offsets so that work stays bounded.
 const (
-	gridStep  = 10_000 // µs
-	gridMost  = 1 << 15
-	lagsMost  = 1 << 14
-	gridGap   = 1_000_000 // µs over which values are joined
-	leastPart = 0.5       // of the shorter series must overlap at any offset
+	gridStep    = 10_000 // µs
+	gridMost    = 1 << 15
+	lagsMost    = 1 << 14
+	gridGap     = 1_000_000 // µs over which values are joined
+	leastPart   = 0.5       // of the shorter series must overlap at any offset
+	leastValues = 16
 )
 
 // Clocks finds the offset between the clocks of two series that follow the same
 // event, such as the rpm of the dyno and that of a logger, within most to either
 // side, by normalised cross-correlation: the offset at which the magnitude of
-// Pearson's coefficient over the common stretch is highest, refined by a parabola
-// through its neighbours. A series that does not change, or that has fewer than
+// Pearson's coefficient over the common stretch, times the part of the shorter
+// series that lies in it, is highest, refined by a parabola through its
+// neighbours. (Without the part, two straight rises would match at any offset.)
+// A series that does not change, or that has fewer than
 // 16 values on the grid, gives ErrNoOverlap.
 func Clocks(first, second series.Series, most time.Duration) (Shift, error) {
 	step := max(gridStep, span(first)/gridMost, span(second)/gridMost, 2*most.Microseconds()/lagsMost)
@@ -51,8 +54,13 @@ func Clocks(first, second series.Series, most time.Duration) (Shift, error) {
 	reach := most.Microseconds()
 	low, high := -(reach+base)/step, (reach-base)/step
 	scores := make([]float64, 0, max(0, high-low+1))
+	full := float64(min(known(a), known(b)))
 	for lag := low; lag <= high; lag++ {
-		scores = append(scores, pearson(a, b, int(lag)))
+		r, n := pearson(a, b, int(lag))
+		if n < leastValues || n < leastPart*full {
+			r = 0
+		}
+		scores = append(scores, r*n/full)
 	}
 	best := 0
 	for i, r := range scores {
@@ -66,9 +74,10 @@ func Clocks(first, second series.Series, most time.Duration) (Shift, error) {
 	// b[i+lag] goes with a[i]: second's time is base + lag·step ahead.
 	lag := float64(low) + float64(best) + vertex(scores, best)
 	peak := math.Abs(scores[best])
+	r, _ := pearson(a, b, int(low)+best)
 	return Shift{
 		Offset:      time.Duration(math.Round(float64(base)+lag*float64(step))) * time.Microsecond,
-		Correlation: scores[best],
+		Correlation: r,
 		Confidence:  peak * (1 - runnerUp(scores, best)/peak),
 	}, nil
 }
@@ -93,11 +102,21 @@ func sampled(s series.Series, step int64) []float64 {
 	return out
 }
 
-// pearson is the correlation of a[i] with b[i+lag]; 0 where they have too little
-// in common.
-func pearson(a, b []float64, lag int) float64 {
+// known counts the values that are there.
+func known(list []float64) (n int) {
+	for _, v := range list {
+		if !math.IsNaN(v) {
+			n++
+		}
+	}
+	return n
+}
+
+// pearson is the correlation of a[i] with b[i+lag] and of how many values; 0
+// where one of them does not change.
+func pearson(a, b []float64, lag int) (r, n float64) {
 	from, to := max(0, -lag), min(len(a), len(b)-lag)
-	var n, x, y, xx, yy, xy float64
+	var x, y, xx, yy, xy float64
 	if from < to {
 		// Taken from the first values, so that sums of squares keep their digits.
 		x0, y0 := a[from], b[from+lag]
@@ -113,14 +132,11 @@ func pearson(a, b []float64, lag int) float64 {
 			x, y, xx, yy, xy = x+u, y+v, xx+u*u, yy+v*v, xy+u*v
 		}
 	}
-	if n < 16 || n < leastPart*float64(min(len(a), len(b))) {
-		return 0
-	}
 	vx, vy := xx-x*x/n, yy-y*y/n
-	if vx <= 1e-12*xx || vy <= 1e-12*yy {
-		return 0
+	if n == 0 || vx <= 1e-12*xx || vy <= 1e-12*yy {
+		return 0, n
 	}
-	return (xy - x*y/n) / math.Sqrt(vx*vy)
+	return (xy - x*y/n) / math.Sqrt(vx*vy), n
 }
 
 // vertex is where the parabola through the best score and its neighbours has
