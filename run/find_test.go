@@ -210,3 +210,30 @@ func TestA7PeaksAreTheModels(t *testing.T) {
 	}
 }
 
+
+// The highest of all parts counts, not that of the last one.
+func TestADerivedPeakIsThatOfTheWholeRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	set := resolved(t, sourceName,
+		sample.Channel{Provider: "DWRT CPU", ID: 1, Label: "Force", NativeUnit: sample.PoundForce},
+		sample.Channel{Provider: "DWRT CPU", ID: 2, Label: "Speed", NativeUnit: sample.MilePerHour})
+	b := &sample.Batch{Set: set}
+	for i := range int64(300) {
+		force := 75.0
+		if i == 100 {
+			force = 150
+		}
+		at := epoch + i*second
+		b.Samples = append(b.Samples, sample.Sample{Time: at, Value: force}, sample.Sample{Time: at, Channel: 1, Value: 100})
+	}
+	r.put(b)
+	g := gathering{reader: r, capture: r.capture.ID, memory: 50}
+	if _, err := g.gather(t.Context(), math.MinInt64, math.MaxInt64); err != nil {
+		t.Fatal(err)
+	}
+	var s Summary
+	if err := g.derivePeaks(t.Context(), &s, math.MinInt64, math.MaxInt64); err != nil || s.PeakHP == nil || *s.PeakHP != 40 {
+		t.Errorf("%v, %v", s.PeakHP, err)
+	}
+}

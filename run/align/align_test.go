@@ -166,10 +166,10 @@ func TestA6ClocksThatDifferAreAligned(t *testing.T) {
 		step        time.Duration
 		within      time.Duration
 	}{
-		{"equal", 0, 5 * time.Second, 82 * time.Millisecond, 5 * time.Millisecond},
-		{"ahead", 1234 * time.Millisecond, 5 * time.Second, 82 * time.Millisecond, 5 * time.Millisecond},
-		{"behind", -2718 * time.Millisecond, 5 * time.Second, 50 * time.Millisecond, 5 * time.Millisecond},
-		{"another rate", 333 * time.Millisecond, 2 * time.Second, 13 * time.Millisecond, 5 * time.Millisecond},
+		{"equal", 0, 5 * time.Second, 82 * time.Millisecond, 2 * time.Millisecond},
+		{"ahead", 1234 * time.Millisecond, 5 * time.Second, 82 * time.Millisecond, 2 * time.Millisecond},
+		{"behind", -2718 * time.Millisecond, 5 * time.Second, 50 * time.Millisecond, 2 * time.Millisecond},
+		{"another rate", 333 * time.Millisecond, 2 * time.Second, 13 * time.Millisecond, 2 * time.Millisecond},
 		{"an hour", hour, hour + 5*time.Second, 82 * time.Millisecond, 300 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
