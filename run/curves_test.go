@@ -107,6 +107,7 @@ func TestCurvesAreCorrectedOnceOrNotAtAll(t *testing.T) {
 		{"SAE stays SAE", sample.CorrectionSAE, own, new(correct.SAE), 1, "SAE J1349 (as recorded)", false},
 		{"SAE is what there is", sample.CorrectionSAE, own, nil, 1, "SAE J1349 (as recorded)", false},
 		{"STD is what there is", sample.CorrectionSTD, own, nil, 1, "STD (SAE J607) (as recorded)", false},
+		{"STD is kept though the drum would give SAE", sample.CorrectionSTD, all, nil, 1, "STD (SAE J607) (as recorded)", false},
 		{"SAE does not become STD", sample.CorrectionSAE, own, new(correct.STD), 0, "(correction of Power: sae)", false},
 		{"SAE is not uncorrected", sample.CorrectionSAE, own, new(correct.None), 0, "(correction of Power: sae)", false},
 		{"SAE becomes STD by way of the drum", sample.CorrectionSAE, all, new(correct.STD), std, "drum force × speed", true},

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"dynotap/channel"
 	"dynotap/sample"
@@ -235,5 +236,36 @@ func TestADerivedPeakIsThatOfTheWholeRun(t *testing.T) {
 	var s Summary
 	if err := g.derivePeaks(t.Context(), &s, math.MinInt64, math.MaxInt64); err != nil || s.PeakHP == nil || *s.PeakHP != 40 {
 		t.Errorf("%v, %v", s.PeakHP, err)
+	}
+}
+
+// Of a live capture the store knows only the channels that speak at the times
+// asked for: a part of the log in which one of them is silent counts all the
+// same.
+func TestPullsBeforeAChannelSpeaksAreFound(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	rpm := resolved(t, sourceName, sample.Channel{Provider: "ECU", ID: 1, Label: "Engine RPM", NativeUnit: sample.RPM})
+	power := resolved(t, sourceName, sample.Channel{Provider: "DWRT CPU", ID: 1, Label: "Power", NativeUnit: sample.Horsepower})
+	cell, err := sim.New(sim.Settings{PullEvery: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for s := range 180 {
+		engine, drum := &sample.Batch{Set: rpm}, &sample.Batch{Set: power}
+		for i := range 20 {
+			at := time.Duration(s)*time.Second + time.Duration(i)*50*time.Millisecond
+			state := cell.At(at)
+			engine.Samples = append(engine.Samples, sample.Sample{Time: epoch + at.Microseconds(), Value: state.RPM})
+			drum.Samples = append(drum.Samples, sample.Sample{Time: epoch + at.Microseconds(), Value: state.Power / 0.7457})
+		}
+		if r.put(engine); s >= 120 {
+			r.put(drum)
+		}
+	}
+	g := gathering{reader: r, capture: r.capture.ID, memory: 500}
+	pulls, err := g.pulls(t.Context(), math.MinInt64, math.MaxInt64, PullSettings{})
+	if err != nil || len(pulls) != 3 {
+		t.Errorf("%d pulls, want 3: %v", len(pulls), err)
 	}
 }

@@ -175,7 +175,7 @@ func TestA6ClocksThatDifferAreAligned(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			first := demo(t, 0, 20*time.Second, 50*time.Millisecond, 0, 5)
-			second := demo(t, time.Second, 19*time.Second, c.step, c.ahead, 5)
+			second := demo(t, time.Second+3456*time.Microsecond, 19*time.Second, c.step, c.ahead, 5)
 			before := fmt.Sprint(first, second)
 			got, err := align.Clocks(first, second, c.most)
 			if err != nil {

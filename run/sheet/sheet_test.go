@@ -5,11 +5,14 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"html"
 	"image/png"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +222,12 @@ func TestEveryTextOfAnSVGHasItsWidth(t *testing.T) {
 	svg := draw(t, sheet.Options{Format: sheet.SVG, Title: "<text <text"}, several(t, 3)...)
 	if n, m := strings.Count(svg, "<text "), strings.Count(svg, "<text textLength="); n == 0 || n != m || m != len(texts(t, svg)) {
 		t.Errorf("%d texts, %d of them with a width", n, m)
+	}
+	for _, m := range regexp.MustCompile(`<text textLength="([0-9.]+)"[^>]*>([^<]*)</text>`).FindAllStringSubmatch(svg, -1) {
+		width, err := strconv.ParseFloat(m[1], 64)
+		letters := float64(len([]rune(html.UnescapeString(m[2]))))
+		if err != nil || width < 1.8*letters || width > 12*letters {
+			t.Errorf("%q is %s wide", m[2], m[1])
+		}
 	}
 }
