@@ -200,6 +200,9 @@ func (r *runView) print(out io.Writer) error {
 	if r.Summary == nil {
 		return nil
 	}
+	if formula := r.Summary.Derived["peak_hp"]; formula != "" {
+		fmt.Fprintf(out, "no channel has power: the peak is derived from %s\n", formula)
+	}
 	for _, warning := range r.Summary.Warnings {
 		fmt.Fprintf(out, "warning: %s\n", warning)
 	}
