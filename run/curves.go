@@ -234,14 +234,14 @@ func (c *curving) smoothAll() {
 	}
 }
 
-// afrLines and lambdaLines are the channels of a mixture plot with what people
+// afrNames and lambdaNames are the channels of a mixture plot with what people
 // call them.
-var afrLines = []struct{ name, label string }{
+var afrNames = []struct{ name, label string }{
 	{channel.AFR, "AFR"}, {channel.AFRFront, "AFR front"}, {channel.AFRRear, "AFR rear"}, {channel.AFR2, "AFR 2"},
 	{channel.AFR3, "AFR 3"}, {channel.AFR4, "AFR 4"}, {channel.AFRTarget, "AFR target"},
 }
 
-var lambdaLines = []struct{ name, label string }{
+var lambdaNames = []struct{ name, label string }{
 	{channel.Lambda, "λ"}, {channel.LambdaFront, "λ front"}, {channel.LambdaRear, "λ rear"}, {channel.Lambda2, "λ 2"},
 	{channel.Lambda3, "λ 3"}, {channel.Lambda4, "λ 4"}, {channel.LambdaTarget, "λ target"},
 }
@@ -249,7 +249,7 @@ var lambdaLines = []struct{ name, label string }{
 // readMixture reads the AFR channels, or those of lambda where nothing measures
 // AFR.
 func (c *curving) readMixture(ctx context.Context) error {
-	lines := afrLines
+	lines := afrNames
 	c.out.MixtureUnit = sample.AFR
 	measured := func() bool {
 		for _, line := range lines {
@@ -260,7 +260,7 @@ func (c *curving) readMixture(ctx context.Context) error {
 		return false
 	}
 	if !measured() {
-		if lines, c.out.MixtureUnit = lambdaLines, sample.Lambda; !measured() {
+		if lines, c.out.MixtureUnit = lambdaNames, sample.Lambda; !measured() {
 			return nil
 		}
 	}

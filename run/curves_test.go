@@ -161,7 +161,7 @@ func TestWeatherNearARunIsUsed(t *testing.T) {
 		set := resolved(t, sourceName, sample.Channel{Provider: "DWRT ATMO", ID: 77, Label: "Humidity", NativeUnit: sample.Percent})
 		r.put(&sample.Batch{Set: set, Samples: []sample.Sample{{Time: epoch - ago.Microseconds(), Value: 30}}})
 		run := r.session()
-		run.Kind, run.From, run.To = KindPull, new(int64(epoch)), new(int64(epoch+15*second))
+		run.Kind, run.From, run.To = KindPull, new(epoch), new(epoch+15*second)
 		got, err := ReadCurves(t.Context(), r, run, CurveOptions{})
 		if err != nil {
 			t.Fatal(err)

@@ -211,7 +211,6 @@ func TestA7PeaksAreTheModels(t *testing.T) {
 	}
 }
 
-
 // The highest of all parts counts, not that of the last one.
 func TestADerivedPeakIsThatOfTheWholeRun(t *testing.T) {
 	t.Parallel()

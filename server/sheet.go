@@ -25,7 +25,7 @@ type SheetOptions struct {
 	Title      string // empty: the run's name
 }
 
-var sheetTypes = map[string]string{"svg": "image/svg+xml", "png": "image/png"}
+var sheetNames = map[string]string{"svg": "image/svg+xml", "png": "image/png"}
 
 type sheetInput struct {
 	RunPath
@@ -44,7 +44,7 @@ type sheetBody struct {
 }
 
 func (s *Server) registerSheets() {
-	for format, kind := range sheetTypes {
+	for format, kind := range sheetNames {
 		op := get("/api/v1/runs/{id}/plot."+format, "plot-run-"+format, "The dyno sheet of a run, or of several laid over each other", "runs",
 			http.StatusNotFound, http.StatusConflict)
 		op.Responses = map[string]*huma.Response{"200": {Description: "The picture.", Content: map[string]*huma.MediaType{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -48,7 +49,7 @@ func TestASheetIsDrawnAsAskedFor(t *testing.T) {
 			t.Parallel()
 			s := newCell().server(t, nil)
 			answer := httptest.NewRecorder()
-			request := httptest.NewRequest("GET", "/api/v1/runs/"+c.target, nil)
+			request := httptest.NewRequest(http.MethodGet, "/api/v1/runs/"+c.target, nil)
 			request.Host = "127.0.0.1"
 			s.Handler().ServeHTTP(answer, request)
 			if answer.Code != c.status || answer.Header().Get("Content-Type") != c.kind || !strings.Contains(answer.Body.String(), c.want) {

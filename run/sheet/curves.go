@@ -19,23 +19,24 @@ const gap = 1_000_000
 // crossing is the rpm at which hp and ft·lb are equal.
 const crossing = series.ShaftConstant
 
-// palette is the colours of runs, told apart by the colour-blind too.
-var palette = [MostRuns]color.RGBA{
-	{200, 35, 35, 255}, {25, 90, 185, 255}, {30, 125, 60, 255}, {225, 125, 0, 255}, {115, 45, 145, 255}, {0, 135, 150, 255},
+// runColour is the colour of run i, told apart by the colour-blind too.
+func runColour(i int) ink {
+	return [MostRuns]ink{0xc82323, 0x195ab9, 0x1e7d3c, 0xe17d00, 0x732d91, 0x008796}[i]
 }
 
-// mixtureColours are those of the mixture lines of a single run.
-var mixtureColours = []color.RGBA{{30, 125, 60, 255}, {225, 125, 0, 255}, {115, 45, 145, 255}, {0, 135, 150, 255}, {130, 90, 40, 255}, {60, 60, 60, 255}}
-
-var targetLook = lineLook{color: markGrey, width: 1, dashes: []vg.Length{4, 3}}
+// mixtureColour is that of the k-th mixture line of a single run.
+func mixtureColour(k int) ink {
+	list := [...]ink{0x1e7d3c, 0xe17d00, 0x732d91, 0x008796, 0x825a28, 0x3c3c3c}
+	return list[k%len(list)]
+}
 
 // looks gives the lines of run i. A single run has a colour for each quantity,
 // of several each has one, with torque dashed.
 func (p *page) looks(i int) (power, torque lineLook) {
 	if len(p.runs) == 1 {
-		return lineLook{color: palette[0], width: 2}, lineLook{color: palette[1], width: 2}
+		return lineLook{color: runColour(0), width: 2}, lineLook{color: runColour(1), width: 2}
 	}
-	return lineLook{color: palette[i], width: 1.8}, lineLook{color: palette[i], width: 1.4, dashes: []vg.Length{5, 2.5}}
+	return lineLook{color: runColour(i), width: 1.8}, lineLook{color: runColour(i), width: 1.4, dashes: []vg.Length{5, 2.5}}
 }
 
 // xy is a place in a diagram's own values.
@@ -174,7 +175,7 @@ func (p *page) peak(d *panel, c *run.Curves, s series.Series, unit sample.Unit, 
 			box.Min.Y, box.Max.Y = at.Y-20, at.Y-6
 		}
 	}
-	p.canvas.FillPolygon(veil, corners(box))
+	p.canvas.FillPolygon(color.NRGBA{255, 255, 255, 190}, corners(box)) // readable on a line
 	p.text(strong, look.color, at.X, box.Min.Y+1, centre, text)
 	return append(taken, box)
 }
@@ -193,14 +194,14 @@ func (p *page) mixtureLines() (lines []mixtureLine) {
 	for i, c := range p.runs {
 		for k := range c.Mixture {
 			curve := &c.Mixture[k]
-			line := mixtureLine{run: c, curve: curve, unit: c.MixtureUnit, look: lineLook{color: mixtureColours[k%len(mixtureColours)], width: 1.4}}
+			line := mixtureLine{run: c, curve: curve, unit: c.MixtureUnit, look: lineLook{color: mixtureColour(k), width: 1.4}}
 			switch {
 			case len(p.runs) > 1 && curve.Target:
 				continue
 			case len(p.runs) > 1:
-				line.look.color = palette[i]
+				line.look.color = runColour(i)
 			case curve.Target:
-				line.look = targetLook
+				line.look = lineLook{color: markGrey, width: 1, dashes: []vg.Length{4, 3}}
 			}
 			lines = append(lines, line)
 			if len(p.runs) > 1 {

@@ -142,7 +142,7 @@ func (p *page) conditions(top vg.Length) vg.Length {
 	if len(p.runs) == 1 && first.Factor != nil {
 		parts[0] += fmt.Sprintf(", factor %.4f", first.Factor.Value)
 	}
-	parts = append(parts, "smoothing: "+common(p.runs, func(c *run.Curves) string { return fmt.Sprint(c.Smoothing) }))
+	parts = append(parts, "smoothing: "+common(p.runs, func(c *run.Curves) string { return strconv.Itoa(c.Smoothing) }))
 	if air := p.air(first); len(p.runs) == 1 && air != "" {
 		parts = append(parts, "air: "+air)
 	}
@@ -155,8 +155,9 @@ func (p *page) footer(bottom vg.Length) vg.Length {
 	width := p.canvas.Max.X - p.canvas.Min.X
 	p.text(tiny, grey, p.canvas.Max.X, bottom, right, "dynotap")
 	width -= p.letters.width(tiny, "dynotap") + 20
-	var lines []string
-	for _, text := range p.notes() {
+	notes := p.notes()
+	lines := make([]string, 0, len(notes))
+	for _, text := range notes {
 		lines = append(lines, p.letters.wrap(tiny, text, width)...)
 	}
 	for i, line := range slices.Backward(lines) {

@@ -60,6 +60,7 @@ func pull(t *testing.T, name string, scale float64) *run.Curves {
 }
 
 func several(t *testing.T, n int) (list []*run.Curves) {
+	t.Helper()
 	for i := range n {
 		list = append(list, pull(t, fmt.Sprintf("Pull %d with stage %d cams", i+1, i), 1-0.03*float64(i)))
 	}

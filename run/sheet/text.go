@@ -28,7 +28,7 @@ const (
 	sizes
 )
 
-var points = [sizes]float64{7.5, 9, 10, 10, 16}
+func (s size) points() float64 { return [sizes]float64{7.5, 9, 10, 10, 16}[s] }
 
 // Where a text lies about its place.
 const (
@@ -37,14 +37,22 @@ const (
 	right  = draw.XRight
 )
 
-var (
-	white    = color.RGBA{255, 255, 255, 255}
-	black    = color.RGBA{20, 20, 20, 255}
-	grey     = color.RGBA{90, 90, 90, 255}
-	gridGrey = color.RGBA{222, 222, 222, 255}
-	fineGrey = color.RGBA{240, 240, 240, 255}
-	markGrey = color.RGBA{150, 150, 150, 255}
-	veil     = color.NRGBA{255, 255, 255, 190} // keeps a figure readable on a line
+// ink is an opaque colour, 0xRRGGBB.
+type ink uint32
+
+// RGBA makes an ink a color.Color.
+func (c ink) RGBA() (r, g, b, a uint32) {
+	const full = 0x101 // from 8 to 16 bits
+	return uint32(c>>16&0xff) * full, uint32(c>>8&0xff) * full, uint32(c&0xff) * full, 0xffff
+}
+
+const (
+	white    ink = 0xffffff
+	black    ink = 0x141414
+	grey     ink = 0x5a5a5a
+	gridGrey ink = 0xdedede
+	fineGrey ink = 0xf0f0f0
+	markGrey ink = 0x969696
 )
 
 // letters are the fonts of a sheet.
@@ -56,7 +64,7 @@ func newLetters() (*letters, error) {
 	cache := font.NewCache(liberation.Collection())
 	l := &letters{}
 	for s := range l.styles {
-		f := font.Font{Typeface: "Liberation", Variant: "Sans", Size: font.Points(points[s])}
+		f := font.Font{Typeface: "Liberation", Variant: "Sans", Size: font.Points(size(s).points())}
 		if size(s) >= strong {
 			f.Weight = xfont.WeightBold
 		}

@@ -13,18 +13,15 @@ import (
 // Highest is the strongest level; 0 changes nothing.
 const Highest = 5
 
-// reaches is how far a level looks to either side.
-var reaches = [Highest + 1]time.Duration{
-	0, 100 * time.Millisecond, 200 * time.Millisecond, 350 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond,
-}
-
 // Reach gives how far a level looks to either side of a sample: 0, 0.1, 0.2,
 // 0.35, 0.5 and 0.75 s.
 func Reach(level int) (time.Duration, error) {
 	if level < 0 || level > Highest {
 		return 0, fmt.Errorf("smoothing %d: levels are 0 (none) to %d", level, Highest)
 	}
-	return reaches[level], nil
+	return [Highest + 1]time.Duration{
+		0, 100 * time.Millisecond, 200 * time.Millisecond, 350 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond,
+	}[level], nil
 }
 
 // Apply smooths a series by a level, into a new one at the same times. Each

@@ -25,11 +25,11 @@ const (
 	Count
 )
 
-var statistics = [...]string{"last", "mean", "min", "max", "count"}
+var statisticNames = [...]string{"last", "mean", "min", "max", "count"}
 
 // ParseStatistic reads last, mean, min, max or count.
 func ParseStatistic(name string) (Statistic, error) {
-	if i := slices.Index(statistics[:], name); i >= 0 {
+	if i := slices.Index(statisticNames[:], name); i >= 0 {
 		return Statistic(i), nil
 	}
 	return Last, fmt.Errorf("unknown statistic %q: use last, mean, min, max or count", name)
@@ -37,8 +37,8 @@ func ParseStatistic(name string) (Statistic, error) {
 
 // String gives what ParseStatistic reads.
 func (s Statistic) String() string {
-	if int(s) < len(statistics) {
-		return statistics[s]
+	if int(s) < len(statisticNames) {
+		return statisticNames[s]
 	}
 	return fmt.Sprintf("statistic(%d)", uint8(s))
 }
