@@ -20,11 +20,10 @@ type Standard uint8
 // The standards of dyno software. None leaves values as they were measured.
 const (
 	None Standard = iota
-	// SAE is SAE J1349 as dyno software has used it since JUN90: 25 °C and
-	// 990 hPa of dry air, friction of 15 %.
+	// SAE is SAE J1349 JUN90: 25 °C and 990 hPa of dry air, friction of 15 %.
 	SAE
-	// STD is SAE J607: 60 °F and 29.92 inHg of dry air, with the same friction
-	// as dyno software gives it. It reads some 4 % higher than SAE.
+	// STD is SAE J607: 60 °F and 29.92 inHg of dry air, here with the friction
+	// of SAE. It reads some 5 % higher than SAE.
 	STD
 )
 
@@ -126,9 +125,9 @@ const (
 //	STD: 1.180 · (29.92 / Pd) · √((T + 460) / 520) - 0.180     Pd in inHg, T in °F
 //
 // Pd is the pressure of the dry air, Pressure less that of the water in it.
-// The first is SAE J1349 JUN90 as dyno software prints it; its factors equal
-// those that WinPEP 8 writes into its exports. The second has the reference
-// weather of SAE J607 and the friction of the first. ErrNoWeather where
+// The first is SAE J1349 JUN90; its factors equal those that WinPEP 8 writes
+// into its exports. The second has the reference weather of SAE J607 and, for
+// want of a published formula, the friction of the first. ErrNoWeather where
 // something was not measured, ErrWeather where it cannot be true. A factor of
 // None does not exist: use values as they are.
 func Compute(s Standard, w Weather) (Factor, error) {

@@ -31,8 +31,7 @@ func Reach(level int) (time.Duration, error) {
 // what a triangular mean loses: curvature × reach² / 12. Work grows with the
 // samples times those within reach.
 //
-// Dyno makers do not publish what their levels do; these are made to look alike
-// on data at 20 Hz.
+// Dyno makers do not publish what their levels do; only the numbers are theirs.
 func Apply(s series.Series, level int) (series.Series, error) {
 	reach, err := Reach(level)
 	if err != nil {
