@@ -165,6 +165,10 @@ func (a *recording) close() error {
 func (a *recording) newServer() (*server.Server, error) {
 	cfg := &a.loaded.Config
 	units, _ := sample.ParseSystem(cfg.Display.Units)
+	zone, err := cfg.Location()
+	if err != nil {
+		return nil, fmt.Errorf("time_zone: %w", err)
+	}
 	examiner, err := a.newDoctor()
 	if err != nil {
 		return nil, err
@@ -175,6 +179,7 @@ func (a *recording) newServer() (*server.Server, error) {
 		Gatherer: a.registry, NoMetrics: !cfg.MetricsEnabled, Readiness: a.readiness, Stats: a.stats, Config: a.effective,
 		Sources: a.cell, Queue: a.pipeline.Queue, QueueState: a.queueState, Decoder: a.pipeline, Runs: a.pipeline.Store,
 		Samples:    runSamples{store: a.pipeline.Store, units: units},
+		Sheets:     &runSheets{store: a.pipeline.Store, units: units, zone: zone},
 		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub, Doctor: examiner,
 	})
 	if errors.Is(err, server.ErrToken) {

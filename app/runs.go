@@ -35,11 +35,11 @@ type runView struct {
 func newRuns(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "runs",
-		Short: "List, show, edit, export and delete what was recorded",
+		Short: "List, show, edit, draw, export and delete what was recorded",
 		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRunsList(p), newRunsShow(p), newRunsEdit(p), newRunsExport(p), newRunsDelete(p))
+	cmd.AddCommand(newRunsList(p), newRunsShow(p), newRunsEdit(p), newRunsExport(p), newRunsPlot(p), newRunsCompare(p), newRunsDelete(p))
 	return cmd
 }
 
@@ -199,6 +199,9 @@ func (r *runView) print(out io.Writer) error {
 	}
 	if r.Summary == nil {
 		return nil
+	}
+	if formula := r.Summary.Derived["peak_hp"]; formula != "" {
+		fmt.Fprintf(out, "no channel has power: the peak is derived from %s\n", formula)
 	}
 	for _, warning := range r.Summary.Warnings {
 		fmt.Fprintf(out, "warning: %s\n", warning)

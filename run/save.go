@@ -74,10 +74,7 @@ func (t *Tracker) runs(ctx context.Context, recordings []recording, final bool) 
 	}
 	list := []Run{session}
 	for i, p := range t.pending {
-		r := t.run(idOf(t.capture.ID, KindPull, p.Start), KindPull, fmt.Sprintf("Pull %d", t.pulls+i+1), p.Start)
-		if p.Cut {
-			r.Name += " (cut short)"
-		}
+		r := t.run(idOf(t.capture.ID, KindPull, p.Start), KindPull, p.title(t.pulls+i+1), p.Start)
 		if err := t.end(ctx, &r, p.End); err != nil {
 			return nil, err
 		}
@@ -168,6 +165,9 @@ func (t *Tracker) session(ctx context.Context, final bool) (Run, error) {
 	points, err := t.points(ctx, &g)
 	if err == nil {
 		r.Summary, err = g.summary(ctx, points)
+	}
+	if err == nil && final {
+		err = g.derivePeaks(ctx, &r.Summary, math.MinInt64, math.MaxInt64)
 	}
 	if err != nil {
 		return Run{}, fmt.Errorf("summarise the session: %w", err)

@@ -34,7 +34,10 @@ type Summary struct {
 	Suspect  int64            `json:"suspect"`
 	Bad      int64            `json:"bad"`
 	Channels []ChannelSummary `json:"channels"`
-	Warnings []string         `json:"warnings,omitempty"`
+	// Derived says of peak_hp, where it was computed because no channel has
+	// power, from what.
+	Derived  map[string]string `json:"derived,omitempty"`
+	Warnings []string          `json:"warnings,omitempty"`
 }
 
 // ChannelSummary is one channel of a run. Min and Max are in Unit, over the
@@ -82,7 +85,11 @@ func Summarise(ctx context.Context, r Reader, capture string, from, to int64) (S
 	if err != nil {
 		return Summary{}, err
 	}
-	return g.summary(ctx, points)
+	s, err := g.summary(ctx, points)
+	if err != nil {
+		return Summary{}, err
+	}
+	return s, g.derivePeaks(ctx, &s, from, to)
 }
 
 // gathering makes a summary with the help of what is stored.
@@ -115,8 +122,20 @@ func (g *gathering) read(ctx context.Context, from, to int64, fn func(*store.Cha
 		fn(c, points)
 		return nil
 	})
-	if errors.Is(err, store.ErrDamaged) {
+	switch {
+	case errors.Is(err, store.ErrDamaged):
 		g.damaged = true
+		return nil
+	case errors.Is(err, store.ErrNoChannel) && len(channels) > 1:
+		// Nothing was given yet. Of a live capture the store knows only the
+		// channels that spoke around these times.
+		for _, key := range channels {
+			if err := g.read(ctx, from, to, fn, key); err != nil {
+				return err
+			}
+		}
+		return nil
+	case errors.Is(err, store.ErrNoChannel):
 		return nil
 	}
 	return err

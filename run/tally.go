@@ -147,9 +147,14 @@ func (c *channelTally) describe(d *store.Channel) {
 // else the one with the most samples; among equals a corrected one, then the
 // first in the device's list. Nil where no channel of the name has a value.
 func (t *tally) preferred(name string, wanted *channelTally) *channelTally {
+	return t.preferredOf(name, wanted, func(*channelTally) bool { return true })
+}
+
+// preferredOf is preferred among some of the channels.
+func (t *tally) preferredOf(name string, wanted *channelTally, fit func(*channelTally) bool) *channelTally {
 	var best *channelTally
 	for _, c := range t.Channels {
-		if c.Channel.Name == name && c.Any && (best == nil || t.better(c, best, wanted)) {
+		if c.Channel.Name == name && c.Any && fit(c) && (best == nil || t.better(c, best, wanted)) {
 			best = c
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"dynotap/queue"
+	"dynotap/run"
 	"dynotap/store"
 )
 
@@ -29,7 +30,7 @@ func (s *Server) problem(err error) error {
 		return huma.Error404NotFound("no dead letter has this id: dynotap dead-letters list, or GET /api/v1/dead-letters, lists them")
 	case errors.Is(err, queue.ErrFull):
 		return huma.Error409Conflict("the queue is full: try again when it has room; dynotap queue stats, or GET /api/v1/queue, shows it")
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, ErrConflict), errors.Is(err, run.ErrNoCurves):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrBadRequest), errors.Is(err, store.ErrBadID):
 		return huma.Error400BadRequest(err.Error())

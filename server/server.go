@@ -82,6 +82,7 @@ func New(opts Options) (*Server, error) {
 	s.registerQueue()
 	s.registerRuns()
 	s.registerSamples()
+	s.registerSheets()
 	s.registerRecordings()
 	s.registerLive()
 	s.handler = newGuard(mux, &s.opts, require)
