@@ -96,7 +96,7 @@ hardware, and look at http://127.0.0.1:8686/.`,
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		newRun(p), newStatus(p), newRuns(p), newQueue(p), newDeadLetters(p), newDiscover(p), newDoctor(p), newCapture(p), newReplay(p),
+		newRun(p), newImport(p), newInspect(p), newConvert(p), newStatus(p), newRuns(p), newQueue(p), newDeadLetters(p), newDiscover(p), newDoctor(p), newCapture(p), newReplay(p),
 		newDecode(p), newSimulate(p), newConfig(p), newBench(p), newVersion(p),
 	)
 	return root

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"dynotap/config"
 	"dynotap/internal/db"
 )
 
@@ -28,6 +29,8 @@ type client struct {
 	http  *http.Client
 	// offline is this process's own instance, nil where another one runs.
 	offline *recording
+	// temporary is a directory that goes with the client; "" for none.
+	temporary string
 }
 
 // errNotRunning is what commands say that need a running instance.
@@ -51,9 +54,14 @@ func (o *options) connect(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, db.FileName)); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, db.FileName)); err != nil && !o.create {
 		return nil, fmt.Errorf("no recordings in %s: %w; record with dynotap run, or name another directory with --data", dir, err)
 	}
+	return o.serve(ctx, loaded, dir)
+}
+
+// serve opens a directory for this process alone.
+func (o *options) serve(ctx context.Context, loaded *config.Loaded, dir string) (*client, error) {
 	loaded.Config.Server.Listen = loopback + ":0"
 	loaded.Config.Server.Token = rand.Text()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -94,7 +102,11 @@ func (c *client) close(ctx context.Context) error {
 	if c.offline == nil {
 		return nil
 	}
-	return errors.Join(c.offline.server.Stop(context.WithoutCancel(ctx)), c.offline.close())
+	err := errors.Join(c.offline.server.Stop(context.WithoutCancel(ctx)), c.offline.close())
+	if c.temporary != "" {
+		err = errors.Join(err, os.RemoveAll(c.temporary))
+	}
+	return err
 }
 
 // do sends one request and gives the body of a good answer, to be closed by

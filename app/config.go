@@ -27,6 +27,7 @@ type options struct {
 	path      string
 	data      string
 	overrides map[string]string
+	create    bool // a data directory that is not there yet is made
 }
 
 func (p *Program) options(cmd *cobra.Command) *options {

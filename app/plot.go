@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -27,7 +28,7 @@ type plotting struct {
 
 func newRunsPlot(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "plot ID -o sheet.svg", Short: "Draw the dyno sheet of a run", Args: exactly(1),
+		Use: "plot ID|FILE -o sheet.svg", Short: "Draw the dyno sheet of a run, or of a file without importing it", Args: exactly(1),
 		Long: `Draw the dyno sheet of a run as SVG or PNG: power and torque over engine speed,
 the mixture below. Of a session the strongest pull is drawn.
 
@@ -40,7 +41,7 @@ sheet names what it shows. Nothing stored is changed.`,
 
 func newRunsCompare(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "compare ID ID... -o sheet.svg", Short: "Draw up to six runs over each other",
+		Use: "compare ID|FILE ID|FILE... -o sheet.svg", Short: "Draw up to six runs, or files, over each other",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 || len(args) > dynosheet.MostRuns {
 				return usageError{fmt.Errorf("give the ids of 2 to %d runs: dynotap runs list shows them", dynosheet.MostRuns)}
@@ -65,6 +66,9 @@ func plottingCommand(p *Program, cmd *cobra.Command) *cobra.Command {
 		format, err := w.check()
 		if err != nil {
 			return usageError{err}
+		}
+		if slices.ContainsFunc(args, isFile) {
+			return w.files(cmd, o, format, args)
 		}
 		return withClient(cmd, o, func(ctx context.Context, c *client) error {
 			return w.write(ctx, cmd, c, format, args)
@@ -97,6 +101,48 @@ func (w *plotting) check() (format string, err error) {
 		}
 	}
 	return format, nil
+}
+
+func isFile(arg string) bool {
+	info, err := os.Stat(arg)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// files draws files that are not imported; ids and files do not mix, because a
+// sheet is drawn of one directory's runs.
+func (w *plotting) files(cmd *cobra.Command, o *options, format string, paths []string) (err error) {
+	ctx := cmd.Context()
+	c, err := o.temporary(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close(ctx)) }()
+	var ids []string
+	for _, path := range paths {
+		if !isFile(path) {
+			return usageError{fmt.Errorf("%s is no file: draw files with files, or import them and draw runs with runs", path)}
+		}
+		id, err := c.importPath(ctx, path)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	return w.write(ctx, cmd, c, format, ids)
+}
+
+// importPath imports a file and gives the id of its first run.
+func (c *client) importPath(ctx context.Context, path string) (id string, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	report, err := c.importFile(ctx, path, file, false, &barShare{})
+	if err != nil {
+		return "", err
+	}
+	return report.Runs[0].ID, nil
 }
 
 // write asks for the picture and writes it.

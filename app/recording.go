@@ -18,6 +18,7 @@ import (
 	"dynotap/internal/db"
 	"dynotap/internal/startstop"
 	"dynotap/pipeline"
+	"dynotap/pipeline/imports"
 	"dynotap/sample"
 	"dynotap/server"
 )
@@ -39,6 +40,8 @@ type recording struct {
 	cell     *cell
 	pressure *pressure
 	watching startstop.Service // of the pressure
+	imports  *imports.Importer
+	inbox    startstop.Service // watches the inbox, after what was cut off
 	server   *server.Server
 
 	startedUS int64
@@ -75,6 +78,9 @@ func (a *recording) open(ctx context.Context) (err error) {
 		Run: a.say.run,
 	})
 	if err != nil {
+		return err
+	}
+	if a.imports, err = a.newImporter(resolver, ranges); err != nil {
 		return err
 	}
 	a.cell, err = newCell(a.program, cfg, a.pipeline, a.clock, a.logger, a.say)
@@ -136,6 +142,9 @@ func (a *recording) start(ctx context.Context) error {
 	if err := a.watching.Start(ctx, a.pressure.watch); err != nil {
 		return err
 	}
+	if err := a.inbox.Start(ctx, a.watchInbox); err != nil {
+		return err
+	}
 	return a.cell.start(ctx)
 }
 
@@ -145,7 +154,7 @@ func (a *recording) stop(ctx context.Context) error {
 	if !a.started {
 		return nil
 	}
-	err := a.cell.stop(ctx)
+	err := errors.Join(a.inbox.Stop(ctx), a.cell.stop(ctx))
 	left, stop := a.pipeline.Stop(ctx)
 	err = errors.Join(err, stop, a.watching.Stop(ctx), a.server.Stop(ctx))
 	if a.said {
@@ -181,6 +190,7 @@ func (a *recording) newServer() (*server.Server, error) {
 		Samples:    runSamples{store: a.pipeline.Store, units: units},
 		Sheets:     &runSheets{store: a.pipeline.Store, units: units, zone: zone},
 		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub, Doctor: examiner,
+		Imports: a.imports,
 	})
 	if errors.Is(err, server.ErrToken) {
 		return nil, usageError{err}

@@ -294,8 +294,8 @@ func newRunsExport(p *Program) *cobra.Command {
 	f.BoolVar(&wide, "wide", false, "one column a channel instead of one row a sample")
 	f.StringVarP(&out, "output", "o", "", "`file` to write (default: standard output)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if named := strings.TrimPrefix(filepath.Ext(out), "."); !f.Changed("format") && (named == "parquet" || named == "jsonl") {
-			format = named
+		if !f.Changed("format") {
+			format = formatOf("", out)
 		}
 		return withClient(cmd, o, func(ctx context.Context, c *client) error {
 			query := url.Values{"format": {format}, "wide": {strconv.FormatBool(wide)}}

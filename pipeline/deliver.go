@@ -13,15 +13,15 @@ import (
 // error says more.
 const ReasonUndecodable = "undecodable"
 
-// sets gives stored channel sets.
-type sets interface {
+// Sets gives stored channel sets.
+type Sets interface {
 	Set(ctx context.Context, id sample.SetID) (*sample.ChannelSet, error)
 }
 
-// deliver is the queue's processor: each item becomes a live chunk in the
+// Deliver is the queue's processor: each item becomes a live chunk in the
 // transaction that removes it from the queue. What cannot be decoded is
 // rejected for good; what misses its channel set is tried again.
-func deliver(from sets) queue.Processor {
+func Deliver(from Sets) queue.Processor {
 	return func(ctx context.Context, items []queue.Item) []queue.Result {
 		results := make([]queue.Result, len(items))
 		var b sample.Batch
@@ -32,7 +32,7 @@ func deliver(from sets) queue.Processor {
 	}
 }
 
-func deliverOne(ctx context.Context, from sets, item *queue.Item, b *sample.Batch) queue.Result {
+func deliverOne(ctx context.Context, from Sets, item *queue.Item, b *sample.Batch) queue.Result {
 	err := decode(ctx, from, item.Payload, b)
 	switch {
 	case errors.Is(err, sample.ErrEncoding):
@@ -43,7 +43,7 @@ func deliverOne(ctx context.Context, from sets, item *queue.Item, b *sample.Batc
 	return queue.Result{Kind: queue.Done, Effect: store.ChunkEffect(store.NewChunk(b, item.Payload))}
 }
 
-func decode(ctx context.Context, from sets, payload []byte, b *sample.Batch) error {
+func decode(ctx context.Context, from Sets, payload []byte, b *sample.Batch) error {
 	return sample.DecodeBatch(payload, func(id sample.SetID) (*sample.ChannelSet, error) { return from.Set(ctx, id) }, b)
 }
 

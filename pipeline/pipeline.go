@@ -84,7 +84,7 @@ func New(ctx context.Context, o Options) (*Pipeline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	p := &Pipeline{Store: st, Ledger: NewLedger(), Hub: NewHub(), process: deliver(st), logger: o.Logger}
+	p := &Pipeline{Store: st, Ledger: NewLedger(), Hub: NewHub(), process: Deliver(st), logger: o.Logger}
 	if err := p.openQueue(ctx, o); err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (p *Pipeline) openQueue(ctx context.Context, o Options) (err error) {
 	p.Queue, err = queue.New(driver, o.Queue, queue.Options{
 		Logger:   o.Logger,
 		Observer: p.Ledger.Observe,
-		Apply:    func(ctx context.Context, effects []db.Effect) []error { return applyEach(ctx, o.DB, effects) },
+		Apply:    func(ctx context.Context, effects []db.Effect) []error { return ApplyEach(ctx, o.DB, effects) },
 	})
 	if err != nil {
 		return fmt.Errorf("open queue: %w", err)
@@ -151,9 +151,9 @@ func unused(ctx context.Context, disk queue.Driver) (left Left, err error) {
 	return left, nil
 }
 
-// applyEach commits effects together, each failing alone: it is what a queue
+// ApplyEach commits effects together, each failing alone: it is what a queue
 // in memory needs before it lets go of an item.
-func applyEach(ctx context.Context, d *db.DB, effects []db.Effect) []error {
+func ApplyEach(ctx context.Context, d *db.DB, effects []db.Effect) []error {
 	errs := make([]error, len(effects))
 	err := d.Write(ctx, func(tx *db.Tx) error {
 		for i, effect := range effects {

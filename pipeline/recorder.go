@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -208,6 +209,9 @@ func (r *Recorder) sealable(ctx context.Context, capture string) int64 {
 	}
 	c, err := r.store.Capture(ctx, capture)
 	var upTo int64
+	if err == nil && c.Kind == store.Import {
+		return sealableImport(c)
+	}
 	if err == nil {
 		late := r.tracker(c)
 		if err = r.finish(ctx, c, late); err == nil {
@@ -218,6 +222,15 @@ func (r *Recorder) sealable(ctx context.Context, capture string) int64 {
 		r.logger.Error("look for runs in samples that came late", "capture", capture, "error", err)
 	}
 	return upTo
+}
+
+// sealableImport: whoever imports a file finds its runs and seals what it can;
+// what a crash has left of that is sealed here.
+func sealableImport(c store.Capture) int64 {
+	if c.EndedUS == nil {
+		return 0
+	}
+	return math.MaxInt64
 }
 
 // finish finds the last runs of a capture. Damaged samples are passed over.
@@ -237,6 +250,9 @@ func (r *Recorder) completeEarlier(ctx context.Context) error {
 		return fmt.Errorf("list unfinished captures: %w", err)
 	}
 	for _, c := range captures {
+		if c.Kind == store.Import {
+			continue // its file is read again
+		}
 		r.logger.Info("completing a session that was cut off", "capture", c.ID)
 		if err := r.complete(ctx, c, r.tracker(c)); err != nil {
 			return fmt.Errorf("complete capture %s: %w", c.ID, err)

@@ -265,7 +265,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 		"/api/v1/sources": "get", "/api/v1/sources/{name}": "get", "/api/v1/sources/{name}/start": "post",
 		"/api/v1/sources/{name}/stop": "post", "/api/v1/sources/{name}/reset": "post", "/api/v1/queue": "get",
 		"/api/v1/dead-letters": "get delete", "/api/v1/dead-letters/retry": "post", "/api/v1/dead-letters/{id}": "get delete",
-		"/api/v1/dead-letters/{id}/retry": "post", "/api/v1/runs": "get", "/api/v1/runs/{id}": "get patch delete",
+		"/api/v1/dead-letters/{id}/retry": "post", "/api/v1/runs": "get post", "/api/v1/runs/{id}": "get patch delete",
 		"/api/v1/runs/{id}/samples": "get", "/api/v1/runs/{id}/plot.svg": "get", "/api/v1/runs/{id}/plot.png": "get",
 		"/api/v1/runs/{id}/export": "get", "/api/v1/recordings": "get",
 		"/api/v1/recordings/start": "post", "/api/v1/recordings/stop": "post", "/api/v1/live": "get", "/api/v1/doctor": "get",

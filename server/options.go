@@ -61,6 +61,7 @@ type Options struct {
 	Runs       Runs
 	Samples    Samples
 	Sheets     Sheets
+	Imports    Imports
 	Recordings Recordings
 	Live       Live
 	Doctor     Doctor

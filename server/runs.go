@@ -90,6 +90,9 @@ func runOf(r *store.Run) runBody {
 		ID: r.ID, Capture: r.Capture, Kind: r.Kind, Source: r.Source, Name: r.Name, Notes: r.Notes, Tags: r.Tags,
 		StartedAt: timeOf(r.StartedUS), EndedAt: timeOf(r.EndedUS), CreatedAt: sample.Time(r.CreatedUS),
 	}
+	if r.Relative {
+		out.StartedAt, out.EndedAt = nil, nil
+	}
 	if out.Tags == nil {
 		out.Tags = []string{}
 	}

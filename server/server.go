@@ -81,6 +81,7 @@ func New(opts Options) (*Server, error) {
 	s.registerSources()
 	s.registerQueue()
 	s.registerRuns()
+	s.registerUploads(mux)
 	s.registerSamples()
 	s.registerSheets()
 	s.registerRecordings()
@@ -116,7 +117,7 @@ func schemaName(t reflect.Type, hint string) string {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
-	if room := path.Base(t.PkgPath()); room == "queue" || room == "source" {
+	if room := path.Base(t.PkgPath()); room == "queue" || room == "source" || room == "imports" {
 		return strings.ToUpper(room[:1]) + room[1:] + name
 	}
 	return name

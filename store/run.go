@@ -24,6 +24,9 @@ type Run struct {
 	// StartedUS and EndedUS bound the run on the capture's time base; nil
 	// where unknown.
 	StartedUS, EndedUS *int64
+	// Relative says that its capture's times have no date. It is read, not
+	// written.
+	Relative bool
 	// CreatedUS is when the run was entered, in microseconds since the epoch.
 	CreatedUS int64
 	// Summary is JSON that package run writes and reads; nil for none.
@@ -66,7 +69,8 @@ func (s *Store) PutRun(ctx context.Context, r Run) error {
 	return nil
 }
 
-const runColumns = `SELECT id, capture, kind, source, name, notes, tags, started_us, ended_us, created_us, summary FROM runs `
+const runColumns = `SELECT id, capture, kind, source, name, notes, tags, started_us, ended_us, created_us, summary,
+	coalesce((SELECT time_base FROM captures WHERE id = capture) = 'relative', 0) AS relative FROM runs `
 
 // Run gives one run; ErrNoRun where there is none.
 func (s *Store) Run(ctx context.Context, id string) (r Run, err error) {
@@ -102,7 +106,7 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) (list []Run, total int, e
 		if limit <= 0 {
 			limit = -1
 		}
-		list, err = queryRuns(c, where+` ORDER BY coalesce(started_us, created_us) DESC, id DESC LIMIT ? OFFSET ?`,
+		list, err = queryRuns(c, where+` ORDER BY coalesce(iif(relative, NULL, started_us), created_us) DESC, id DESC LIMIT ? OFFSET ?`,
 			append(args, limit, f.Offset)...)
 		return err
 	})
@@ -193,7 +197,7 @@ func queryRuns(c *db.Conn, where string, args ...any) ([]Run, error) {
 		r := Run{
 			ID: row.ColumnText(0), Capture: row.ColumnText(1), Kind: row.ColumnText(2), Source: row.ColumnText(3),
 			Name: row.ColumnText(4), Notes: row.ColumnText(5),
-			StartedUS: micros(row, 7), EndedUS: micros(row, 8), CreatedUS: row.ColumnInt64(9),
+			StartedUS: micros(row, 7), EndedUS: micros(row, 8), CreatedUS: row.ColumnInt64(9), Relative: row.ColumnBool(11),
 		}
 		if err := json.Unmarshal([]byte(row.ColumnText(6)), &r.Tags); err != nil {
 			return fmt.Errorf("tags of run %s: %w", r.ID, err)

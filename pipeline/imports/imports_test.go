@@ -1,0 +1,313 @@
+package imports
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"dynotap/channel"
+	"dynotap/format"
+	"dynotap/format/csv"
+	"dynotap/internal/db"
+	"dynotap/sample"
+	"dynotap/store"
+	"dynotap/validate"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const table = "Time (s),Engine RPM,Power (hp)\n0.0,2000,10\n0.1,2100,11\n0.2,2200,x\n0.3,2300,13\n"
+
+// rig is an importer on a data directory of its own.
+type rig struct {
+	*Importer
+	t   *testing.T
+	dir string
+	db  *db.DB
+}
+
+func openRig(t *testing.T, dir string, change func(*Options)) *rig {
+	t.Helper()
+	d, err := db.Open(t.Context(), dir, db.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s, err := store.Open(t.Context(), d, dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolver, err := channel.NewResolver(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{
+		DB: d, Store: s, Dir: dir, Formats: []format.Named{{Name: "csv", Format: csv.New(format.Settings{})}},
+		Resolver: resolver, Ranges: validate.DefaultRanges(), Now: func() int64 { return 1_700_000_000_000_000 },
+		Validation: func(string) validate.Settings {
+			return validate.Settings{Enabled: true, RejectNaN: true, RejectOutOfRange: true}
+		},
+	}
+	if change != nil {
+		change(&o)
+	}
+	return &rig{Importer: New(o), t: t, dir: dir, db: d}
+}
+
+// samples counts what is stored of a capture.
+func (r *rig) samples(capture string) (n int) {
+	r.t.Helper()
+	err := r.opts.Store.Read(r.t.Context(), store.Query{Capture: capture}, func(_ *store.Channel, points []store.Point) error {
+		n += len(points)
+		return nil
+	})
+	if err != nil {
+		r.t.Error(err)
+	}
+	return n
+}
+
+func (r *rig) originals() (names []string) {
+	r.t.Helper()
+	entries, err := os.ReadDir(filepath.Join(r.dir, originalsDir))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestTheSameContentIsTheSameRun(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, t.TempDir(), nil)
+	first, err := r.Import(t.Context(), "a.csv", strings.NewReader(table), How{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(first.Runs) != 1 || first.ErrorCount != 1 || first.Errors[0].Line != 4 || first.Errors[0].Column != 3 || first.Rejected() != 1 {
+		t.Fatalf("%+v", first)
+	}
+	run := first.Runs[0]
+	if run.SampleCount != 7 || run.DataPointCount != 4 || *run.PeakHP != 13 || run.Name != "a" || run.StartedAt != nil {
+		t.Errorf("%+v", run)
+	}
+	again, err := r.Import(t.Context(), "copy of a.csv", strings.NewReader(table), How{})
+	if err != nil || !again.Already || len(again.Runs) != 1 || again.Runs[0].ID != run.ID || again.ErrorCount != 1 {
+		t.Errorf("%+v, %v", again, err)
+	}
+	forced, err := r.Import(t.Context(), "a.csv", strings.NewReader(table), How{Force: true})
+	if err != nil || forced.Already || forced.Runs[0].ID != run.ID || r.samples(run.ID) != 7 {
+		t.Errorf("%+v, %v, %d samples", forced, err, r.samples(run.ID))
+	}
+	// In another directory it is the same run too.
+	other, err := openRig(t, t.TempDir(), nil).Import(t.Context(), "b.csv", strings.NewReader(table), How{})
+	if err != nil || other.Runs[0].ID != run.ID {
+		t.Errorf("%+v, %v", other, err)
+	}
+	if names := r.originals(); len(names) != 1 || !strings.HasPrefix(names[0], run.ID[:32]) || !strings.HasSuffix(names[0], ".csv") {
+		t.Errorf("originals: %q", names)
+	}
+}
+
+func TestADeletedRunMayBeImportedAgain(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, t.TempDir(), nil)
+	for range 2 {
+		report, err := r.Import(t.Context(), "a.csv", strings.NewReader(table), How{})
+		if err != nil || report.Already {
+			t.Fatalf("%+v, %v", report, err)
+		}
+		id := report.Runs[0].ID
+		if n := r.samples(id); n != 7 {
+			t.Errorf("%d samples", n)
+		}
+		if err := r.opts.Store.DeleteRun(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestA1WhatNothingCanBeTakenOfIsRefusedAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	limit := func(o *Options) { o.Limit = func(string) int64 { return 1000 } }
+	for name, test := range map[string]struct{ content, says string }{
+		"empty":     {"", "the file is empty"},
+		"unknown":   {"\x00\x01\x02\x03", "no format knows this file: tried csv"},
+		"no sample": {"time,rpm\n0.1,x\n0.2,y\n", "has no samples: column 2, \"rpm\", holds words"},
+		"too large": {table + strings.Repeat("0.4,2300,13\n", 100), "max_file_size_mb"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := openRig(t, t.TempDir(), limit)
+			report, err := r.Import(t.Context(), "a.csv", strings.NewReader(test.content), How{})
+			var refused *RefusedError
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%+v, %v", report, err)
+			}
+			if names := r.originals(); len(names) != 0 {
+				t.Errorf("left: %q", names)
+			}
+			if runs, _, err := r.opts.Store.Runs(t.Context(), store.RunFilter{}); err != nil || len(runs) != 0 {
+				t.Errorf("%v, %v", runs, err)
+			}
+		})
+	}
+}
+
+// breaking is a format that ends the import in its middle.
+type breaking struct {
+	format.Format
+	after int
+	stop  func()
+}
+
+type breakingSink struct {
+	format.RunSink
+	b *breaking
+}
+
+func (b *breaking) Read(ctx context.Context, r io.ReaderAt, size int64, sink format.RunSink) error {
+	return b.Format.Read(ctx, r, size, &breakingSink{sink, b})
+}
+
+func (s *breakingSink) Batch(b *sample.Batch) error {
+	if s.b.after--; s.b.after == 0 {
+		s.b.stop()
+	}
+	return s.RunSink.Batch(b)
+}
+
+func long(rows int) string {
+	var text bytes.Buffer
+	text.WriteString("time,rpm,tps\n")
+	for i := range rows {
+		fmt.Fprintf(&text, "%d.%03d,%d,%d\n", i/1000, i%1000, 1000+i%7000, i%100)
+	}
+	return text.String()
+}
+
+func TestAFileThatWasCutOffIsReadAgainAndStoredOnce(t *testing.T) {
+	t.Parallel()
+	const rows = 500_000
+	content := long(rows)
+	dir := t.TempDir()
+	ctx, cut := context.WithCancel(t.Context())
+	defer cut()
+	r := openRig(t, dir, func(o *Options) {
+		o.Formats[0].Format = &breaking{Format: o.Formats[0].Format, after: waiting + 3, stop: cut}
+	})
+	if _, err := r.Import(ctx, "long.csv", strings.NewReader(content), How{}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v", err)
+	}
+	if names := r.originals(); len(names) != 2 {
+		t.Fatalf("originals %q", names)
+	}
+	r.opts.Formats[0].Format = csv.New(format.Settings{})
+	if err := r.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.Import(t.Context(), "long.csv", strings.NewReader(content), How{})
+	if err != nil || !report.Already || report.Runs[0].SampleCount != 2*rows {
+		t.Fatalf("%v, %v", report.Runs, err)
+	}
+	if n := r.samples(report.Runs[0].ID); n != 2*rows {
+		t.Errorf("%d samples are stored", n)
+	}
+	if names := r.originals(); len(names) != 1 {
+		t.Errorf("originals %q", names)
+	}
+}
+
+func TestTheSameFileFromTwoSidesIsImportedOnce(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, t.TempDir(), nil)
+	var group sync.WaitGroup
+	reports := make([]Report, 8)
+	for i := range reports {
+		group.Go(func() {
+			var err error
+			if reports[i], err = r.Import(t.Context(), "a.csv", strings.NewReader(table), How{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	first := 0
+	for i := range reports {
+		if !reports[i].Already {
+			first++
+		}
+	}
+	if first != 1 || r.samples(reports[0].Runs[0].ID) != 7 {
+		t.Errorf("imported %d times, %d samples", first, r.samples(reports[0].Runs[0].ID))
+	}
+}
+
+func TestNoRoomNoImport(t *testing.T) {
+	t.Parallel()
+	full := errors.New("the disk is nearly full")
+	r := openRig(t, t.TempDir(), func(o *Options) { o.Room = func() error { return full } })
+	if _, err := r.Import(t.Context(), "a.csv", strings.NewReader(table), How{}); !errors.Is(err, full) {
+		t.Error(err)
+	}
+}
+
+func BenchmarkParseToSealedRun(b *testing.B) {
+	var text bytes.Buffer
+	text.WriteString("time")
+	for c := range 100 {
+		fmt.Fprintf(&text, ",Channel %d", c)
+	}
+	for i := 0; text.Len() < 27_000_000; i++ {
+		fmt.Fprintf(&text, "\n%.2f", float64(i)/100)
+		for c := range 100 {
+			fmt.Fprintf(&text, ",%.3f", 100+float64((i*7+c*13)%10000)/10)
+		}
+	}
+	content := text.Bytes()
+	b.SetBytes(int64(len(content)))
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		dir := b.TempDir()
+		d, err := db.Open(b.Context(), dir, db.Options{Fsync: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, err := store.Open(b.Context(), d, dir, store.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		resolver, _ := channel.NewResolver(nil)
+		im := New(Options{
+			DB: d, Store: s, Dir: dir, Formats: []format.Named{{Name: "csv", Format: csv.New(format.Settings{})}},
+			Resolver: resolver, Ranges: validate.DefaultRanges(), Now: func() int64 { return 1 },
+			Validation: func(string) validate.Settings { return validate.Settings{Enabled: true} },
+		})
+		b.StartTimer()
+		report, err := im.Import(b.Context(), "a.csv", bytes.NewReader(content), How{})
+		if err != nil || len(report.Runs) != 1 {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := d.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}

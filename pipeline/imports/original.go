@@ -1,0 +1,206 @@
+package imports
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"dynotap/internal/durable"
+)
+
+// originalsDir is the folder, within the data directory, of the files that were
+// imported, each under the hash of its content.
+const originalsDir = "originals"
+
+// pendingSuffix marks a file that was accepted and is not completely imported.
+const pendingSuffix = ".pending"
+
+// original is a file's copy in the data directory.
+type original struct {
+	name string // as the user calls it
+	hash string // SHA-256 of the content, hexadecimal
+	size int64
+	dir  string
+	path string
+	file *os.File
+
+	accepted bool
+}
+
+// mark is what stands in a pending file.
+type mark struct {
+	Name string `json:"name"`
+	File string `json:"file"` // within the folder
+}
+
+// spool copies what is to be imported into the folder, under a name of no
+// meaning yet.
+func (im *Importer) spool(ctx context.Context, name string, in io.Reader) (o *original, err error) {
+	dir := filepath.Join(im.opts.Dir, originalsDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of originals: %w", err)
+	}
+	file, err := os.CreateTemp(dir, ".incoming-*")
+	if err != nil {
+		return nil, fmt.Errorf("copy %s: %w", name, err)
+	}
+	o = &original{name: filepath.Base(filepath.ToSlash(name)), dir: dir, path: file.Name(), file: file}
+	sum := sha256.New()
+	o.size, err = io.Copy(io.MultiWriter(file, sum), reader{ctx, in})
+	if err == nil {
+		err = file.Sync()
+	}
+	if err != nil {
+		o.release()
+		return nil, fmt.Errorf("copy %s: %w", name, err)
+	}
+	o.hash = hex.EncodeToString(sum.Sum(nil))
+	return o, nil
+}
+
+// reader ends with its context.
+type reader struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.in.Read(p)
+}
+
+// accept makes the copy durable under its content's name, with a mark that it
+// is to be imported.
+func (o *original) accept() error {
+	if o.accepted {
+		return nil
+	}
+	path := filepath.Join(o.dir, o.hash+ending(o.name))
+	if err := o.mark(filepath.Base(path)); err != nil {
+		return fmt.Errorf("accept %s: %w", o.name, err)
+	}
+	if err := replace(o, path); err != nil {
+		return fmt.Errorf("accept %s: %w", o.name, err)
+	}
+	o.accepted = true
+	return durable.Dir(o.dir)
+}
+
+// replace moves the copy to its place. It is closed meanwhile: Windows does not
+// move open files.
+func replace(o *original, path string) error {
+	if err := o.file.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(o.path, path); err != nil {
+		return err
+	}
+	var err error
+	o.path = path
+	o.file, err = os.Open(path)
+	return err
+}
+
+func (o *original) mark(file string) error {
+	text, err := json.Marshal(mark{Name: o.name, File: file})
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(o.pendingPath(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func (o *original) pendingPath() string { return filepath.Join(o.dir, o.hash+pendingSuffix) }
+
+// settle takes the mark away, and the copy too if nothing of it was taken.
+func (o *original) settle(keep bool) error {
+	err := os.Remove(o.pendingPath())
+	if !keep {
+		o.accepted = false // release removes the copy
+	}
+	if err != nil {
+		return fmt.Errorf("finish %s: %w", o.name, err)
+	}
+	return durable.Dir(o.dir)
+}
+
+// release closes the copy, and removes one that was not accepted.
+func (o *original) release() {
+	if o.file != nil {
+		_ = o.file.Close() // it was only read since it was made durable
+	}
+	if !o.accepted {
+		_ = os.Remove(o.path) // a copy nobody refers to: at worst the next start finds it
+	}
+}
+
+// ending is the ending of a file's name as far as it is harmless: people look
+// into the folder.
+func ending(name string) string {
+	ext := strings.ToLower(filepath.Ext(name))
+	if len(ext) < 2 || len(ext) > 10 || ext == pendingSuffix {
+		return ""
+	}
+	for _, c := range ext[1:] {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return ""
+		}
+	}
+	return ext
+}
+
+// pending lists the files that were accepted and not completed, and removes
+// copies that were never accepted.
+func (im *Importer) pending() (list []*original, err error) {
+	dir := filepath.Join(im.opts.Dir, originalsDir)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for unfinished imports: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if strings.HasPrefix(e.Name(), ".incoming-") {
+			err = errors.Join(err, os.Remove(path))
+			continue
+		}
+		hash, found := strings.CutSuffix(e.Name(), pendingSuffix)
+		if !found {
+			continue
+		}
+		text, readErr := os.ReadFile(path)
+		var m mark
+		if readErr != nil || json.Unmarshal(text, &m) != nil || m.File != filepath.Base(m.File) {
+			err = errors.Join(err, os.Remove(path)) // cut off while it was written: nothing was accepted
+			continue
+		}
+		copied := filepath.Join(dir, m.File)
+		info, statErr := os.Stat(copied)
+		if errors.Is(statErr, fs.ErrNotExist) {
+			err = errors.Join(err, os.Remove(path))
+			continue
+		}
+		if statErr != nil {
+			err = errors.Join(err, statErr)
+			continue
+		}
+		list = append(list, &original{name: m.Name, hash: hash, size: info.Size(), dir: dir, path: copied, accepted: true})
+	}
+	return list, err
+}
