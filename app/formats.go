@@ -4,7 +4,10 @@ import (
 	"dynotap/config"
 	"dynotap/format"
 	"dynotap/format/csv"
+	"dynotap/format/jetdrivelog"
 	"dynotap/format/mlg"
+	"dynotap/format/powervision"
+	"dynotap/format/winpep"
 	"dynotap/sample"
 )
 
@@ -16,7 +19,18 @@ func formats(cfg *config.Config) ([]format.Named, error) {
 		return nil, err
 	}
 	settings := format.Settings{Zone: zone, Stoichiometric: sample.Stoichiometric, Columns: cfg.Channels}
+	pep, err := winpep.New(settings)
+	if err != nil {
+		return nil, err
+	}
+	jet, err := jetdrivelog.New(settings)
+	if err != nil {
+		return nil, err
+	}
 	return []format.Named{
+		{Name: "winpep", Format: pep},
+		{Name: "powervision", Format: powervision.New(settings)},
+		{Name: "jetdrivelog", Format: jet},
 		{Name: "csv", Format: csv.New(settings)},
 		{Name: "mlg", Format: mlg.Format{}},
 	}, nil

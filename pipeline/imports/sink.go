@@ -243,7 +243,8 @@ func (s *sink) prepare(set *sample.ChannelSet) (*prepared, error) {
 	if p, ok := s.sets[set]; ok {
 		return p, nil
 	}
-	resolved := s.im.opts.Resolver.ResolveSet(set)
+	// The set is the format's, whatever name that gave it, so that keys are those of the file.
+	resolved := sample.NewChannelSet(s.report.Format, s.im.opts.Resolver.ResolveSet(set).Channels())
 	if err := s.im.opts.Store.PutSet(s.ctx, resolved); err != nil {
 		return nil, err
 	}
