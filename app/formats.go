@@ -6,6 +6,7 @@ import (
 	"dynotap/format/csv"
 	"dynotap/format/jetdrivelog"
 	"dynotap/format/mlg"
+	"dynotap/format/msl"
 	"dynotap/format/powervision"
 	"dynotap/format/winpep"
 	"dynotap/sample"
@@ -32,6 +33,7 @@ func formats(cfg *config.Config) ([]format.Named, error) {
 		{Name: "powervision", Format: powervision.New(settings)},
 		{Name: "jetdrivelog", Format: jet},
 		{Name: "csv", Format: csv.New(settings)},
+		{Name: "msl", Format: msl.New(settings)},
 		{Name: "mlg", Format: mlg.Format{}},
 	}, nil
 }

@@ -81,7 +81,7 @@ func allQuoted(raw []byte) bool {
 	return len(raw) > 2 && raw[0] == '"' && raw[len(raw)-1] == '"' && bytes.Count(raw, []byte(`","`))*2+2 == bytes.Count(raw, []byte(`"`))
 }
 
-var errNoHeader = errors.New(`the first line is no header of a JETDRIVE log: "Timestamp","Engine Speed",...`)
+var errNoHeader = errors.New(`the first line is no header of a JETDRIVE log, which begins "Timestamp","Engine Speed"`)
 
 // Read gives the file as one run.
 func (f *Format) Read(ctx context.Context, r io.ReaderAt, size int64, sink format.RunSink) error {
@@ -121,7 +121,7 @@ func (f *Format) beginning(r io.ReaderAt, size int64) (labels []string, first []
 	first = make([]float64, len(labels))
 	for rows.Next() {
 		for i, cell := range rows.Cells()[1:] {
-			if v, kind := numbers.Parse(cell); i < len(first) && first[i] == 0 && kind == text.Number {
+			if v, kind := number(cell); i < len(first) && first[i] == 0 && kind == text.Number {
 				first[i] = v
 			}
 		}
@@ -129,12 +129,25 @@ func (f *Format) beginning(r io.ReaderAt, size int64) (labels []string, first []
 	return labels, first, nil
 }
 
-// metric are the units of JETDRIVE for those in which canonical channels are
-// kept.
-var metric = map[sample.Unit]sample.Unit{
-	sample.Fahrenheit: sample.Celsius, sample.MilePerHour: sample.KilometrePerHour, sample.PSI: sample.Kilopascal,
-	sample.InchHg: sample.Kilopascal, sample.PoundForce: sample.Newton, sample.FootPound: sample.NewtonMetre,
-	sample.Horsepower: sample.Kilowatt, sample.Foot: sample.Metre,
+// metric gives JETDRIVE's unit for the one in which a canonical channel is kept.
+func metric(u sample.Unit) sample.Unit {
+	switch u {
+	case sample.Fahrenheit:
+		return sample.Celsius
+	case sample.MilePerHour:
+		return sample.KilometrePerHour
+	case sample.PSI, sample.InchHg:
+		return sample.Kilopascal
+	case sample.PoundForce:
+		return sample.Newton
+	case sample.FootPound:
+		return sample.NewtonMetre
+	case sample.Horsepower:
+		return sample.Kilowatt
+	case sample.Foot:
+		return sample.Metre
+	}
+	return u
 }
 
 // mostLambda is the greatest value that is taken for lambda; AFR begins far
@@ -147,8 +160,8 @@ func (f *Format) channels(labels []string, first []float64) *sample.ChannelSet {
 		c := sample.Channel{Key: sample.ChannelKey(provider, uint32(i+1), 0), Provider: provider, ID: uint32(i + 1), Label: label}
 		found := f.resolver.Resolve(c)
 		c.NativeUnit = found.NativeUnit
-		if unit, ok := metric[found.Unit]; ok && found.Name != "" {
-			c.NativeUnit = unit
+		if found.Name != "" && found.NativeUnit == found.Unit { // the label names no other
+			c.NativeUnit = metric(found.Unit)
 		}
 		if found.Unit == sample.Lambda && first[i] > mostLambda { // the name says lambda, the value AFR
 			c.NativeUnit = sample.AFR
@@ -157,8 +170,6 @@ func (f *Format) channels(labels []string, first []float64) *sample.ChannelSet {
 	}
 	return sample.NewChannelSet(provider, channels)
 }
-
-var numbers = text.Numbers{Decimal: '.'}
 
 // reader reads the rows.
 type reader struct {
@@ -204,14 +215,13 @@ func (r *reader) row() error {
 		r.problem(0, fmt.Sprintf("the file ends inside this row (%d of %d cells): the row was left out", len(cells), columns))
 		return nil
 	}
-	at, err := time.ParseInLocation(stamps, string(cells[0]), r.zone)
-	if err != nil {
+	us, ok := r.time(cells[0])
+	if !ok {
 		r.problem(1, fmt.Sprintf("%.40q is no time such as 2026-11-23 14:03:05.250: the row was left out", cells[0]))
 		return nil
 	}
-	us := at.UnixMicro()
 	for i, cell := range cells[1:] {
-		v, kind := numbers.Parse(cell)
+		v, kind := number(cell)
 		switch {
 		case kind == text.Missing || kind == text.Number && math.Float64bits(v) == math.Float64bits(r.last[i]):
 		case kind == text.Garbage:
@@ -228,6 +238,13 @@ func (r *reader) row() error {
 	}
 	return nil
 }
+
+func (r *reader) time(cell []byte) (us int64, ok bool) {
+	at, err := time.ParseInLocation(stamps, string(cell), r.zone)
+	return at.UnixMicro(), err == nil
+}
+
+func number(cell []byte) (float64, text.Kind) { return text.Numbers{Decimal: '.'}.Parse(cell) }
 
 func (r *reader) problem(column int, message string) {
 	r.sink.Problem(format.Problem{Line: r.rows.Line(), Column: column, Message: strings.ToValidUTF8(message, "?")})

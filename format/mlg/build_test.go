@@ -68,11 +68,11 @@ func (k *kept) labels() []string {
 	return out
 }
 
-func read(t testing.TB, file []byte) *kept {
-	t.Helper()
+func read(tb testing.TB, file []byte) *kept {
+	tb.Helper()
 	k, err := tryRead(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }

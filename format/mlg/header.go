@@ -71,7 +71,8 @@ func readHeader(w *window) (*header, error) {
 		return nil, located(int64(len(b)), fmt.Errorf("%w: the file ends inside it", ErrHeader))
 	}
 	h := &header{version: int(binary.BigEndian.Uint16(b[6:])), started: binary.BigEndian.Uint32(b[8:])}
-	size, count, start := fieldV1, 0, headerV1
+	var count int
+	size, start := fieldV1, headerV1
 	switch h.version {
 	case 1:
 		h.infoAt = int64(binary.BigEndian.Uint16(b[12:]))

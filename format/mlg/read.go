@@ -210,11 +210,12 @@ func (l *reading) survey() error {
 		if column != nil {
 			onColumn = column.at(&b)
 		}
-		if !b.marker {
+		switch {
+		case !b.marker:
 			l.records++
-		} else if len(l.markers) < maxMarkers {
+		case len(l.markers) < maxMarkers:
 			l.markers = append(l.markers, marker{onColumn, onTicks, text(b.payload)})
-		} else {
+		default:
 			l.unlisted++
 		}
 	}
@@ -317,7 +318,7 @@ func (l *reading) decode() error {
 		if blocks%4096 == 0 && l.ctx.Err() != nil {
 			return l.ctx.Err()
 		}
-		us := int64(0)
+		var us int64
 		if l.byColumn {
 			us = column.at(&b)
 		} else {

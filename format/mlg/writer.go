@@ -140,7 +140,7 @@ func asciiUnit(u sample.Unit) string {
 	return string(u)
 }
 
-// ErrOrder: a record is older than the one before it.
+// ErrOrder says that a record is older than the one before it.
 var ErrOrder = errors.New("records of an MLG file must be in the order of time")
 
 // Write writes one record: the values of all fields at one time since the

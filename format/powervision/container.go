@@ -13,14 +13,10 @@ import (
 	"dynotap/format/text"
 )
 
-var (
-	gzipMark = []byte{0x1f, 0x8b}
-	zipMark  = []byte("PK\x03\x04")
-)
+func isGzip(head []byte) bool { return bytes.HasPrefix(head, []byte{0x1f, 0x8b}) }
+func isZip(head []byte) bool  { return bytes.HasPrefix(head, []byte("PK\x03\x04")) }
 
-func isContainer(head []byte) bool {
-	return bytes.HasPrefix(head, gzipMark) || bytes.HasPrefix(head, zipMark)
-}
+func isContainer(head []byte) bool { return isGzip(head) || isZip(head) }
 
 // mostText bounds what a container may unpack to: a log of a day is far
 // smaller, and a small file must not keep the program busy for ever.
@@ -37,11 +33,13 @@ func unpack(r io.ReaderAt, size int64) (open func() (io.ReadCloser, error), err 
 		return nil, fmt.Errorf("read file: %w", err)
 	}
 	head = head[:n]
-	raw := func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(r, 0, size)), nil }
+	var raw func() (io.ReadCloser, error)
 	switch {
-	case bytes.HasPrefix(head, gzipMark):
+	default:
+		raw = func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(r, 0, size)), nil } //nolint:unparam // as the others
+	case isGzip(head):
 		raw = func() (io.ReadCloser, error) { return gzip.NewReader(io.NewSectionReader(r, 0, size)) }
-	case bytes.HasPrefix(head, zipMark):
+	case isZip(head):
 		if raw, err = unzip(r, size); err != nil {
 			return nil, err
 		}

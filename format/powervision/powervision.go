@@ -226,8 +226,6 @@ func (r *reader) read(ctx context.Context) error {
 	return r.out.Flush()
 }
 
-var numbers = text.Numbers{Decimal: '.'}
-
 func (r *reader) row() error {
 	cells := r.rows.Cells()
 	if r.rows.Long() || len(cells) > 3 && len(bytes.Join(cells[3:], nil)) > 0 {
@@ -242,7 +240,7 @@ func (r *reader) row() error {
 		r.problem(0, "the file ends inside this row: its value may be cut off and was left out")
 		return nil
 	}
-	ms, kind := numbers.Parse(cells[0])
+	ms, kind := number(cells[0])
 	if kind != text.Number || !(math.Abs(ms) < 1e12) {
 		r.problem(1, fmt.Sprintf("%.40q is no time in milliseconds: the row was left out", cells[0]))
 		return nil
@@ -257,14 +255,14 @@ func (r *reader) row() error {
 	case len(cells[2]) == 0:
 		return nil
 	case r.signals[at].hex:
-		n, err := strconv.ParseUint(string(cells[2]), 16, 53)
-		if err != nil {
+		n, ok := hexNumber(cells[2])
+		if !ok {
 			r.problem(3, fmt.Sprintf("%.40q is no hexadecimal number, as the others of signal %s are", cells[2], r.signals[at].name))
 			return nil
 		}
-		v = float64(n)
+		v = n
 	default:
-		if v, kind = numbers.Parse(cells[2]); kind == text.Missing {
+		if v, kind = number(cells[2]); kind == text.Missing {
 			return nil
 		} else if kind == text.Garbage {
 			r.problem(3, fmt.Sprintf("%.40q is no number", cells[2]))
@@ -273,6 +271,13 @@ func (r *reader) row() error {
 	}
 	return r.out.Add(sample.Sample{Time: int64(math.Round(ms * 1000)), Value: v, Channel: uint32(at)})
 }
+
+func hexNumber(cell []byte) (v float64, ok bool) {
+	n, err := strconv.ParseUint(string(cell), 16, 53)
+	return float64(n), err == nil
+}
+
+func number(cell []byte) (float64, text.Kind) { return text.Numbers{Decimal: '.'}.Parse(cell) }
 
 func (r *reader) problem(column int, message string) {
 	r.sink.Problem(format.Problem{Line: r.rows.Line(), Column: column, Message: message})

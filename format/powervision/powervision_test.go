@@ -172,7 +172,7 @@ func TestA1WhatIsNoLogIsRefusedWithTheMend(t *testing.T) {
 		"other zip":      {string(zipped(t, "readme.txt")), format.Signature, "the archive has readme.txt"},
 		"broken gzip":    {"\x1f\x8b\x08\x00", format.Signature, "unpack"},
 		"other version":  {strings.Replace(small, "Pro-XY CSV 1.0.0", "Pro-XY CSV 2.0.0", 1), format.Signature, "Pro-XY CSV 1 is known"},
-		"no rows":        {small[:strings.Index(small, `"Time(ms)"`)], format.Signature, "the log has no rows"},
+		"no rows":        {strings.Split(small, `"Time(ms)"`)[0], format.Signature, "the log has no rows"},
 		"twice":          {strings.Replace(small, "\n1,", "\n0,", 1), format.Signature, "described twice"},
 	} {
 		if c := f.Detect([]byte(test.file), "x.pvlog"); c != test.confidence {

@@ -14,12 +14,16 @@ import (
 // measured is how many rows tell in which unit a column is.
 const measured = 4000
 
-// units are those that the exports have without saying so (PROTOCOLS 3), where
-// they are not the canonical ones.
-var units = map[string]sample.Unit{
-	channel.Barometric: sample.Kilopascal, channel.Acceleration: sample.MileHourSecond,
-	channel.MAP: sample.Kilopascal, channel.OilPressure: sample.Kilopascal, channel.FuelPressure: sample.Kilopascal,
-	channel.Boost: sample.Kilopascal, channel.Distance: sample.Foot,
+// exported is the unit that the exports have without saying so (PROTOCOLS 3);
+// NoUnit where it is the canonical one.
+func exported(u sample.Unit) sample.Unit {
+	switch u {
+	case sample.InchHg, sample.PSI:
+		return sample.Kilopascal
+	case sample.G:
+		return sample.MileHourSecond
+	}
+	return sample.NoUnit
 }
 
 // wattage turns lb·ft times rpm into horsepower (PROTOCOLS 3).
@@ -39,7 +43,7 @@ func (f *Format) measure(rows *text.Rows, h *header) (map[int]sample.Unit, error
 		for i := range values {
 			v := math.NaN()
 			if i < len(cells) {
-				if parsed, kind := numbers.Parse(cells[i]); kind == text.Number {
+				if parsed, kind := number(cells[i]); kind == text.Number {
 					v = parsed
 				}
 			}
@@ -58,8 +62,8 @@ func (f *Format) measure(rows *text.Rows, h *header) (map[int]sample.Unit, error
 			out[i] = rotation(values[i], physics(resolved, values))
 		case q.Family == channel.InjectorTime:
 			out[i] = injection(values[i])
-		case units[q.Name] != sample.NoUnit:
-			out[i] = units[q.Name]
+		default:
+			out[i] = exported(q.Unit)
 		}
 	}
 	return out, nil

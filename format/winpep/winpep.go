@@ -199,7 +199,7 @@ func (r *reader) read(ctx context.Context) error {
 	return r.out.Flush()
 }
 
-var numbers = text.Numbers{Decimal: '.'}
+func number(cell []byte) (float64, text.Kind) { return text.Numbers{Decimal: '.'}.Parse(cell) }
 
 func (r *reader) row() error {
 	if len(bytes.TrimSpace(r.rows.Raw())) == 0 {
@@ -224,7 +224,7 @@ func (r *reader) row() error {
 		r.problem(0, fmt.Sprintf("the file ends inside this row (%d of %d cells): the row was left out", len(cells), len(r.columns)))
 		return nil
 	}
-	seconds, kind := numbers.Parse(cells[0])
+	seconds, kind := number(cells[0])
 	if kind != text.Number || !(math.Abs(seconds) < 1e9) {
 		r.problem(1, fmt.Sprintf("%.40q is no time in seconds: the row was left out", cells[0]))
 		return nil
@@ -235,7 +235,7 @@ func (r *reader) row() error {
 	}
 	r.begun, r.last = true, us
 	for i, cell := range cells[1:] {
-		v, kind := numbers.Parse(cell)
+		v, kind := number(cell)
 		switch kind {
 		case text.Missing:
 		case text.Garbage:
