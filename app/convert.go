@@ -37,10 +37,7 @@ Parquet, JSON lines, or .mlg for MegaLogViewer. A file of several runs becomes s
 		if err := notNegative("rate", rate); err != nil {
 			return err
 		}
-		query := url.Values{"format": {formatOf(to, out)}, "wide": {strconv.FormatBool(wide)}}
-		if rate > 0 {
-			query.Set("rate", strconv.FormatFloat(rate, 'g', -1, 64))
-		}
+		query := exportQuery(formatOf(to, out), wide, rate)
 		var rejected int64
 		err := withFile(cmd, o, args[0], func(ctx context.Context, c *client, r *imports.Report) error {
 			rejected = r.Rejected()
@@ -63,6 +60,15 @@ Parquet, JSON lines, or .mlg for MegaLogViewer. A file of several runs becomes s
 		return err
 	}
 	return cmd
+}
+
+// exportQuery asks for a form of export; a rate makes rows, so CSV is then wide.
+func exportQuery(format string, wide bool, rate float64) url.Values {
+	query := url.Values{"format": {format}, "wide": {strconv.FormatBool(wide || rate > 0 && format == "csv")}}
+	if rate > 0 {
+		query.Set("rate", strconv.FormatFloat(rate, 'g', -1, 64))
+	}
+	return query
 }
 
 // formatOf is the form that was asked for, or that the output's name asks for.

@@ -287,10 +287,12 @@ func newRunsDelete(p *Program) *cobra.Command {
 func newRunsExport(p *Program) *cobra.Command {
 	var format, out string
 	var wide bool
-	cmd := &cobra.Command{Use: "export ID", Short: "Write a run as CSV, Parquet or JSON lines", Args: exactly(1)}
+	var rate float64
+	cmd := &cobra.Command{Use: "export ID", Short: "Write a run as CSV, Parquet, JSON lines, or .mlg for MegaLogViewer", Args: exactly(1)}
 	o := p.options(cmd)
 	f := cmd.Flags()
-	f.StringVar(&format, "format", "csv", "csv, parquet or jsonl (default: by the name of the output)")
+	f.StringVar(&format, "format", "csv", "csv, parquet, jsonl or mlg (default: by the name of the output)")
+	f.Float64Var(&rate, "rate", 0, "so many rows a `second` at equal distances (csv, in its wide form, and mlg; default: as recorded)")
 	f.BoolVar(&wide, "wide", false, "one column a channel instead of one row a sample")
 	f.StringVarP(&out, "output", "o", "", "`file` to write (default: standard output)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -298,7 +300,7 @@ func newRunsExport(p *Program) *cobra.Command {
 			format = formatOf("", out)
 		}
 		return withClient(cmd, o, func(ctx context.Context, c *client) error {
-			query := url.Values{"format": {format}, "wide": {strconv.FormatBool(wide)}}
+			query := exportQuery(format, wide, rate)
 			path, err := runPath(ctx, c, args[0])
 			if err != nil {
 				return err

@@ -85,12 +85,24 @@ func (r runSamples) show(s *store.Series) server.Series {
 
 // Export writes a run as a file.
 func (r runSamples) Export(ctx context.Context, id string, f server.ExportFormat, w io.Writer) error {
-	if f.RateHz > 0 {
-		return fmt.Errorf("%w: resampling (rate) is not built yet: export without it", server.ErrBadRequest)
-	}
-	q, _, err := r.query(ctx, id)
+	q, capture, err := r.query(ctx, id)
 	if err != nil {
 		return err
+	}
+	const forMegaLogViewer = "mlg"
+	switch relative := capture.TimeBase == store.Relative; {
+	case f.Format != forMegaLogViewer && f.RateHz == 0:
+	case f.Format != forMegaLogViewer && (f.Format != string(store.CSV) || !f.Wide):
+		return fmt.Errorf("%w: a rate makes rows: use csv with wide, or mlg", server.ErrBadRequest)
+	default:
+		table, err := r.rows(ctx, q)
+		if err != nil {
+			return err
+		}
+		if f.Format == forMegaLogViewer {
+			return table.mlg(ctx, f.RateHz, relative, w)
+		}
+		return table.csv(ctx, f.RateHz, relative, w)
 	}
 	err = r.store.Export(ctx, w, q, store.Format(f.Format), store.ExportOptions{Wide: f.Wide, Units: r.units})
 	if errors.Is(err, store.ErrFormat) {

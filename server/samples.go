@@ -70,6 +70,7 @@ const streamTime = 30 * time.Second
 
 var exportNames = map[string]string{
 	"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet", "jsonl": "application/jsonl",
+	"mlg": "application/octet-stream",
 }
 
 func (s *Server) registerSamples() {
@@ -101,7 +102,7 @@ func (s *Server) samples(ctx context.Context, in *struct {
 
 type exportInput struct {
 	RunPath
-	Format string  `query:"format" default:"csv" enum:"csv,parquet,jsonl"`
+	Format string  `query:"format" default:"csv" enum:"csv,parquet,jsonl,mlg"`
 	Wide   bool    `query:"wide" doc:"One column a channel instead of one row a sample."`
 	Rate   float64 `query:"rate" minimum:"0" maximum:"10000" doc:"Rows a second of a wide export; 0: a row for each time there is."`
 }
