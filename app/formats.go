@@ -3,12 +3,14 @@ package app
 import (
 	"dynotap/config"
 	"dynotap/format"
+	netcapture "dynotap/format/capture"
 	"dynotap/format/csv"
 	"dynotap/format/jetdrivelog"
 	"dynotap/format/mlg"
 	"dynotap/format/msl"
 	"dynotap/format/powervision"
 	"dynotap/format/winpep"
+	"dynotap/format/wp8"
 	"dynotap/sample"
 )
 
@@ -33,6 +35,8 @@ func formats(cfg *config.Config) ([]format.Named, error) {
 		{Name: "powervision", Format: powervision.New(settings)},
 		{Name: "jetdrivelog", Format: jet},
 		{Name: "csv", Format: csv.New(settings)},
+		{Name: "pcap", Format: netcapture.New(uint16(cfg.Jetdrive.Port))},
+		{Name: "wp8", Format: wp8.New(settings)},
 		{Name: "msl", Format: msl.New(settings)},
 		{Name: "mlg", Format: mlg.Format{}},
 	}, nil

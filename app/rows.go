@@ -159,7 +159,7 @@ func (t *rows) times(rate float64) (out []int64) {
 // csv writes a column a channel.
 func (t *rows) csv(ctx context.Context, rate float64, relative bool, out io.Writer) error {
 	w := csv.NewWriter(out)
-	record := []string{"time"}
+	record := append(make([]string, 0, 1+len(t.names)), "time")
 	if relative {
 		record[0] = "time [s]"
 	}

@@ -136,12 +136,24 @@ func (ts *times) frozen() times {
 
 // distinct counts the distinct ones of times that come in any order.
 type distinct struct {
-	seen []int64
+	seen   []int64
+	sorted int // so many of them are in order and distinct
+	next   int // where in these the next time is expected: channels share their times
 }
 
 func (d *distinct) add(t int64) {
+	if d.next < d.sorted && d.seen[d.next] == t {
+		d.next++
+		return
+	}
 	if n := len(d.seen); n > 0 && d.seen[n-1] == t {
 		return
+	}
+	if d.sorted > 0 && t <= d.seen[d.sorted-1] {
+		if at, known := slices.BinarySearch(d.seen[:d.sorted], t); known {
+			d.next = at + 1
+			return
+		}
 	}
 	if len(d.seen) == cap(d.seen) {
 		d.compact()
@@ -153,6 +165,7 @@ func (d *distinct) add(t int64) {
 func (d *distinct) compact() {
 	slices.Sort(d.seen)
 	d.seen = slices.Compact(d.seen)
+	d.sorted, d.next = len(d.seen), 0
 }
 
 func (d *distinct) total() int64 {
