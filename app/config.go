@@ -13,11 +13,15 @@ import (
 
 // notBuilt are the parts of the configuration whose sources this program
 // reads and checks but cannot run yet; `config check` names them.
-func notBuilt() []string {
-	return []string{
-		"data_sources.csv", "data_sources.winpep", "data_sources.powervision",
-		"data_sources.jetdrivelog", "data_sources.wp8", "data_sources.pcap", "data_sources.mlg",
+func notBuilt() (keys []string) {
+	for _, name := range []string{"csv", "winpep", "powervision", "jetdrivelog", "wp8", "pcap", "mlg"} {
+		for _, key := range []string{ // a file is there or not: nothing connects
+			"connection_timeout_sec", "read_timeout_sec", "buffer_size", "auto_reconnect", "reconnect_delay_sec", "retry", "circuit_breaker",
+		} {
+			keys = append(keys, "data_sources."+name+"."+key)
+		}
 	}
+	return keys
 }
 
 // options are the flags that choose configuration and data directory, shared

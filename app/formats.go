@@ -1,6 +1,8 @@
 package app
 
 import (
+	"slices"
+
 	"dynotap/config"
 	"dynotap/format"
 	netcapture "dynotap/format/capture"
@@ -14,7 +16,8 @@ import (
 	"dynotap/sample"
 )
 
-// formats lists the formats of files that this program reads. A new one is a
+// formats lists the formats of files that this program reads, without those
+// that the configuration switches off. A new one is a
 // folder under format/ and a line here.
 func formats(cfg *config.Config) ([]format.Named, error) {
 	zone, err := cfg.Location()
@@ -30,7 +33,7 @@ func formats(cfg *config.Config) ([]format.Named, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []format.Named{
+	all := []format.Named{
 		{Name: "winpep", Format: pep},
 		{Name: "powervision", Format: powervision.New(settings)},
 		{Name: "jetdrivelog", Format: jet},
@@ -39,5 +42,9 @@ func formats(cfg *config.Config) ([]format.Named, error) {
 		{Name: "wp8", Format: wp8.New(settings)},
 		{Name: "msl", Format: msl.New(settings)},
 		{Name: "mlg", Format: mlg.Format{}},
-	}, nil
+	}
+	return slices.DeleteFunc(all, func(f format.Named) bool {
+		s, listed := cfg.DataSources[f.Name]
+		return listed && !s.Enabled
+	}), nil
 }

@@ -40,7 +40,8 @@ func (a *recording) newImporter(resolver *channel.Resolver, ranges validate.Rang
 			}
 			return 0
 		},
-		Zone: cfg.TimeZone, Room: func() error { return roomFor(a.dir) }, Now: a.clock.Micros, Logger: a.logger,
+		Encodings: func(format string) []string { return cfg.Source(format).Custom.SupportedEncodings },
+		Zone:      cfg.TimeZone, Room: func() error { return roomFor(a.dir) }, Now: a.clock.Micros, Logger: a.logger,
 	}), nil
 }
 

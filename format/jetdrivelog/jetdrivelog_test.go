@@ -221,11 +221,11 @@ func TestA1OtherTablesAreNotTaken(t *testing.T) {
 	}
 }
 
-func TestA8AnyByteOfARealCaptureMayBeDamaged(t *testing.T) {
+func TestA8BytesOfARealCaptureMayBeDamaged(t *testing.T) {
 	t.Parallel()
 	file := theSample(t, "jetdrive-capture-idle.csv")
 	file = file[:6000]
-	for i := range file {
+	for i := 0; i < len(file); i += 5 {
 		damaged := slices.Clone(file)
 		damaged[i] ^= 1 << (i % 8)
 		_, _ = read(t, damaged, time.UTC) // it may fail, and must not panic

@@ -12,18 +12,21 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"dynotap/channel"
 	"dynotap/format"
+	"dynotap/format/text"
 	"dynotap/internal/db"
 	"dynotap/run"
 	"dynotap/store"
 	"dynotap/validate"
 )
 
-// Options are what an Importer is made of. All but Logger, Room and Limit are
+// Options are what an Importer is made of. All but Logger, Room, Limit and Encodings are
 // needed.
 type Options struct {
 	DB      *db.DB
@@ -37,6 +40,9 @@ type Options struct {
 	Validation func(format string) validate.Settings
 	// Limit gives the greatest size of a file of a format in bytes; 0: none.
 	Limit func(format string) int64
+	// Encodings lists those that a file of a format may have, as the setting
+	// supported_encodings does; none: any.
+	Encodings func(format string) []string
 	// Zone is recorded with every capture: the formats were made with it.
 	Zone string
 	// Room says why nothing may be imported at present, such as a disk that is
@@ -117,6 +123,9 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 
 // ErrTooLarge refuses a file beyond max_file_size_mb.
 var ErrTooLarge = errors.New("the file is larger than max_file_size_mb allows")
+
+// ErrEncoding refuses a file that is not in one of supported_encodings.
+var ErrEncoding = errors.New("the file's encoding is not a supported one")
 
 // Import reads all of in, which is the file called name, and imports it. It
 // blocks until its runs are durable. A *RefusedError says that the file is no
@@ -218,7 +227,24 @@ func (im *Importer) choose(o *original) (format.Named, format.Confidence, error)
 				ErrTooLarge, float64(o.size)/1e6, chosen.Name)
 		}
 	}
+	if im.opts.Encodings != nil {
+		if list := im.opts.Encodings(chosen.Name); len(list) > 0 {
+			if found := encodingOf(head); !slices.Contains(list, found) {
+				return chosen, confidence, fmt.Errorf("%w: it is %s: add that to data_sources.%s.custom_settings.supported_encodings, which has %s",
+					ErrEncoding, found, chosen.Name, strings.Join(list, ", "))
+			}
+		}
+	}
 	return chosen, confidence, nil
+}
+
+// encodingOf names the encoding of a text as the setting does.
+func encodingOf(head []byte) string {
+	e, _ := text.DetectEncoding(head)
+	if e == text.UTF16LE || e == text.UTF16BE {
+		return "utf-16"
+	}
+	return e.String()
 }
 
 // The attributes of a file's captures.

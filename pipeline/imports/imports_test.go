@@ -144,11 +144,15 @@ func TestADeletedRunMayBeImportedAgain(t *testing.T) {
 
 func TestA1WhatNothingCanBeTakenOfIsRefusedAndLeavesNothing(t *testing.T) {
 	t.Parallel()
-	limit := func(o *Options) { o.Limit = func(string) int64 { return 1000 } }
+	limit := func(o *Options) {
+		o.Limit = func(string) int64 { return 1000 }
+		o.Encodings = func(string) []string { return []string{"utf-8"} }
+	}
 	for name, test := range map[string]struct{ content, says string }{
 		"empty":     {"", "the file is empty"},
 		"unknown":   {"\x00\x01\x02\x03", "no format knows this file: tried csv"},
 		"no sample": {"time,rpm\n0.1,x\n0.2,y\n", "has no samples: column 2, \"rpm\", holds words"},
+		"encoding":  {"time,temp\xe9rature\n0.1,1\n0.2,2\n", "supported_encodings, which has utf-8"},
 		"too large": {table + strings.Repeat("0.4,2300,13\n", 100), "max_file_size_mb"},
 	} {
 		t.Run(name, func(t *testing.T) {
