@@ -22,6 +22,9 @@ func isContainer(head []byte) bool { return isGzip(head) || isZip(head) }
 // smaller, and a small file must not keep the program busy for ever.
 const mostText = 8 << 30
 
+// mostFiles is how many files of an archive are looked at.
+const mostFiles = 1000
+
 var errTooLong = errors.New("the container unpacks to more than 8 GB and is not read further")
 
 // unpack gives a function that begins the log's text anew at each call, as
@@ -62,7 +65,11 @@ func unpack(r io.ReaderAt, size int64) (open func() (io.ReadCloser, error), err 
 		if _, err := io.CopyN(io.Discard, in, int64(bom)); err != nil {
 			return nil, errors.Join(err, in.Close())
 		}
-		return &decoded{text.Decode(&limited{in, mostText}, encoding), in}, nil
+		var log io.Reader = in
+		if isContainer(head) {
+			log = &limited{in, mostText}
+		}
+		return &decoded{text.Decode(log, encoding), in}, nil
 	}, nil
 }
 
@@ -73,7 +80,7 @@ func unzip(r io.ReaderAt, size int64) (func() (io.ReadCloser, error), error) {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
 	var names []string
-	for _, f := range archive.File {
+	for _, f := range archive.File[:min(len(archive.File), mostFiles)] {
 		names = append(names, f.Name)
 		in, err := f.Open()
 		if err != nil {

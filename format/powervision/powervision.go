@@ -47,8 +47,10 @@ func (Format) Detect(head []byte, name string) format.Confidence {
 }
 
 func isLog(head []byte) bool {
-	first, _, _ := bytes.Cut(head, []byte("\n"))
-	return strings.Trim(string(first), "\" \r\t,") == mark
+	if end := bytes.IndexAny(head, "\r\n"); end >= 0 {
+		head = head[:end]
+	}
+	return string(bytes.Trim(head, "\" \t,;")) == mark
 }
 
 var (
@@ -63,121 +65,25 @@ func (Format) Read(ctx context.Context, r io.ReaderAt, size int64, sink format.R
 	if err != nil {
 		return &format.Error{Err: err}
 	}
-	first, err := open()
+	l := &log{index: map[string]int{}, facts: map[string]string{}}
+	if err := each(open, func(rows *text.Rows) error { return l.survey(ctx, rows) }); err != nil {
+		return err
+	}
+	return each(open, func(rows *text.Rows) error {
+		rows.SetDelimiter(l.delimiter)
+		rd := &reader{log: l, rows: rows, sink: sink}
+		return rd.read(ctx)
+	})
+}
+
+// each goes once through the text.
+func each(open func() (io.ReadCloser, error), read func(*text.Rows) error) error {
+	in, err := open()
 	if err != nil {
 		return &format.Error{Err: err}
 	}
-	l, err := survey(ctx, text.NewRows(first, ','))
-	if err != nil {
-		return errors.Join(err, first.Close())
-	}
-	if err := first.Close(); err != nil {
-		return &format.Error{Err: err}
-	}
-	second, err := open()
-	if err != nil {
-		return &format.Error{Err: err}
-	}
-	rd := &reader{log: l, rows: text.NewRows(second, ','), sink: sink}
-	return errors.Join(rd.read(ctx), second.Close())
-}
-
-// log is what the text says before its rows, and which signals are hexadecimal.
-type log struct {
-	signals []signal
-	index   map[string]int
-	body    int64 // line of Time(ms),Signal,Value
-}
-
-type signal struct {
-	name, units, description string
-	hex                      bool
-}
-
-// survey reads the whole log once: whether a signal is hexadecimal shows in any
-// of its values.
-func survey(ctx context.Context, rows *text.Rows) (*log, error) {
-	l := &log{index: map[string]int{}}
-	for rows.Next() && l.body == 0 {
-		if err := l.head(rows); err != nil {
-			return nil, err
-		}
-		if l.body > 0 {
-			break
-		}
-	}
-	if l.body == 0 {
-		return nil, &format.Error{Line: rows.Line(), Err: errors.New(`the log has no rows: "Time(ms)","Signal","Value" is missing`)}
-	}
-	for n := 0; rows.Next(); n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		cells := rows.Cells()
-		if len(cells) < 3 || !rows.Ended() {
-			continue
-		}
-		at, ok := l.index[string(cells[1])]
-		if ok && !l.signals[at].hex {
-			l.signals[at].hex = isHex(cells[2])
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, &format.Error{Line: rows.Line(), Err: fmt.Errorf("read rows: %w", err)}
-	}
-	return l, nil
-}
-
-// mostSignals bounds the list of signals; no log has a thousand.
-const mostSignals = 10_000
-
-// head reads one line before the rows.
-func (l *log) head(rows *text.Rows) error {
-	cells := rows.Cells()
-	first := string(cells[0])
-	switch {
-	case strings.HasPrefix(strings.ToLower(first), "time(ms)"):
-		l.body = rows.Line()
-	case first == "Format:" && len(cells) > 1 && !strings.HasPrefix(string(cells[1]), "Pro-XY CSV 1"):
-		return &format.Error{Line: rows.Line(), Err: fmt.Errorf("format %.60q: %w", cells[1], errVersion)}
-	case len(cells) >= 4 && isNumber(first):
-		if len(l.signals) == mostSignals {
-			return &format.Error{Line: rows.Line(), Err: fmt.Errorf("the log has more than %d signals", mostSignals)}
-		}
-		s := signal{name: string(cells[3])}
-		if len(cells) > 4 {
-			s.units = string(cells[4])
-		}
-		if len(cells) > 5 {
-			s.description = string(cells[5])
-		}
-		if _, again := l.index[first]; again {
-			return &format.Error{Line: rows.Line(), Err: fmt.Errorf("signal %s is described twice: which of its values are whose cannot be told", first)}
-		}
-		l.index[first] = len(l.signals)
-		l.signals = append(l.signals, s)
-	}
-	return nil
-}
-
-func isNumber(s string) bool {
-	_, err := strconv.ParseUint(s, 10, 31)
-	return err == nil
-}
-
-// isHex reports whether a value is one that only a hexadecimal signal has.
-func isHex(cell []byte) bool {
-	letter := false
-	for _, c := range cell {
-		switch {
-		case c >= '0' && c <= '9':
-		case c >= 'A' && c <= 'F':
-			letter = true
-		default:
-			return false
-		}
-	}
-	return letter
+	defer func() { _ = in.Close() }() // says again what reading said
+	return read(text.NewRows(in, ','))
 }
 
 // reader reads the rows.
@@ -188,25 +94,14 @@ type reader struct {
 	out  *format.Batches
 }
 
-func (r *reader) channels() *sample.ChannelSet {
-	out := make([]sample.Channel, len(r.signals))
-	for id, i := range r.index {
-		s := r.signals[i]
-		n, _ := strconv.ParseUint(id, 10, 31)
-		label := s.name
-		if label == "" {
-			label = "signal " + id
-		}
-		out[i] = sample.Channel{
-			Key: sample.ChannelKey(provider, uint32(n), 0), Provider: provider, ID: uint32(n), Label: label, NativeUnit: text.Unit(s.units),
-		}
-	}
-	return sample.NewChannelSet(provider, out)
-}
-
 func (r *reader) read(ctx context.Context) error {
-	if err := r.sink.Begin(format.Run{}); err != nil {
+	if err := r.sink.Begin(format.Run{Notes: r.notes, Facts: r.facts}); err != nil {
 		return err
+	}
+	for _, s := range r.signals {
+		if s.hex() {
+			r.sink.Warn(fmt.Sprintf("signal %.40s is read as hexadecimal, as it has values with A to F, the first in line %d", s.name, s.line))
+		}
 	}
 	r.out = format.NewBatches(r.sink, r.channels())
 	for n := 0; r.rows.Next(); n++ {
@@ -220,10 +115,13 @@ func (r *reader) read(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.out.Flush(); err != nil {
+		return err
+	}
 	if err := r.rows.Err(); err != nil {
 		return &format.Error{Line: r.rows.Line(), Err: fmt.Errorf("read rows: %w", err)}
 	}
-	return r.out.Flush()
+	return nil
 }
 
 func (r *reader) row() error {
@@ -240,7 +138,7 @@ func (r *reader) row() error {
 		r.problem(0, "the file ends inside this row: its value may be cut off and was left out")
 		return nil
 	}
-	ms, kind := number(cells[0])
+	ms, kind := r.numbers.Parse(cells[0])
 	if kind != text.Number || !(math.Abs(ms) < 1e12) {
 		r.problem(1, fmt.Sprintf("%.40q is no time in milliseconds: the row was left out", cells[0]))
 		return nil
@@ -254,15 +152,15 @@ func (r *reader) row() error {
 	switch {
 	case len(cells[2]) == 0:
 		return nil
-	case r.signals[at].hex:
-		n, ok := hexNumber(cells[2])
+	case r.signals[at].hex():
+		n, ok := hexValue(cells[2])
 		if !ok {
 			r.problem(3, fmt.Sprintf("%.40q is no hexadecimal number, as the others of signal %s are", cells[2], r.signals[at].name))
 			return nil
 		}
 		v = n
 	default:
-		if v, kind = number(cells[2]); kind == text.Missing {
+		if v, kind = r.numbers.Parse(cells[2]); kind == text.Missing {
 			return nil
 		} else if kind == text.Garbage {
 			r.problem(3, fmt.Sprintf("%.40q is no number", cells[2]))
@@ -272,12 +170,10 @@ func (r *reader) row() error {
 	return r.out.Add(sample.Sample{Time: int64(math.Round(ms * 1000)), Value: v, Channel: uint32(at)})
 }
 
-func hexNumber(cell []byte) (v float64, ok bool) {
+func hexValue(cell []byte) (v float64, ok bool) {
 	n, err := strconv.ParseUint(string(cell), 16, 53)
 	return float64(n), err == nil
 }
-
-func number(cell []byte) (float64, text.Kind) { return text.Numbers{Decimal: '.'}.Parse(cell) }
 
 func (r *reader) problem(column int, message string) {
 	r.sink.Problem(format.Problem{Line: r.rows.Line(), Column: column, Message: message})

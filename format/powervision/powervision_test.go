@@ -35,9 +35,12 @@ type taken struct {
 	channels []sample.Channel
 	values   []string
 	problems []string
+	warnings []string
+	run      format.Run
+	runs     int
 }
 
-func (k *taken) Begin(format.Run) error { return nil }
+func (k *taken) Begin(r format.Run) error { k.run, k.runs = r, k.runs+1; return nil }
 func (k *taken) Batch(b *sample.Batch) error {
 	k.channels = b.Set.Channels()
 	for _, s := range b.Samples {
@@ -52,7 +55,7 @@ func (k *taken) Problem(p format.Problem) {
 	}
 	k.problems = append(k.problems, fmt.Sprintf("%d:%d", p.Line, p.Column))
 }
-func (k *taken) Warn(string) {}
+func (k *taken) Warn(text string) { k.warnings = append(k.warnings, text) }
 
 func read(tb testing.TB, file []byte) (*taken, error) {
 	tb.Helper()
@@ -118,9 +121,21 @@ func TestA2TheLogIsReadAsTextAndInContainers(t *testing.T) {
 	}
 }
 
-func TestSignalsGetTheirCanonicalNames(t *testing.T) {
+func TestA3SignalsGetTheirCanonicalNames(t *testing.T) {
 	t.Parallel()
-	k, err := read(t, []byte(small))
+	names := [][2]string{
+		{"RPM", channel.RPM}, {"MAP", channel.MAP}, {"TP", channel.TPS}, {"ET", channel.ECT}, {"IAT", channel.IAT},
+		{"WBO2 F", channel.AFRFront}, {"WBO2 R", channel.AFRRear}, {"VE Front", "ve_front"}, {"VE Rear", "ve_rear"},
+		{"Advance F", "spark_advance_front"}, {"Advance R", "spark_advance_rear"}, {"Spark Knock F", "knock_front"},
+		{"Spark Knock R", "knock_rear"}, {"VSS", channel.Speed}, {"B+", "voltage"}, {"Set Lambda", "lambda_target"},
+		{"INJ PW F", "injector_time_front"}, {"INJ PW R", "injector_time_rear"}, {"Raw", ""},
+	}
+	file, rows := "\"Dynojet Power Vision Log File\"\n", "\n\"Time(ms)\",\"Signal\",\"Value\"\n"
+	for i, n := range names {
+		file += fmt.Sprintf("%d,\"J1850\",\"12\",\"%s\",\"\",\"\",\"#ff0000\"\n", i, n[0])
+		rows += fmt.Sprintf("%d,%d,1\n", i, i)
+	}
+	k, err := read(t, []byte(file+rows))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,12 +143,45 @@ func TestSignalsGetTheirCanonicalNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	for _, c := range k.channels {
-		got = append(got, resolver.Resolve(c).Name)
+	keys := map[string]bool{}
+	for i, c := range k.channels {
+		if c.Label != names[i][0] || resolver.Resolve(c).Name != names[i][1] || c.Provider != provider {
+			t.Errorf("%s of %s is %q, want %q", c.Label, c.Provider, resolver.Resolve(c).Name, names[i][1])
+		}
+		keys[c.Key] = true
 	}
-	if !slices.Equal(got, []string{channel.RPM, channel.AFRFront, ""}) {
-		t.Errorf("%q", got)
+	if len(keys) != len(names) {
+		t.Errorf("%d keys of %d signals", len(keys), len(names))
+	}
+}
+
+func TestA3TheHeadIsKept(t *testing.T) {
+	t.Parallel()
+	k, err := read(t, []byte(strings.Replace(small, "\n0,\"J", "\n\"Vehicle:\",\"FLHX\"\n0,\"J", 1)))
+	if err != nil || !slices.Equal(k.run.Notes, []string{`"Vehicle:","FLHX"`}) || k.run.Facts["format"] != "Pro-XY CSV 1.0.0" || k.runs != 1 {
+		t.Errorf("%v, %+v", err, k.run)
+	}
+}
+
+func TestA2HexadecimalIsDecidedBySignal(t *testing.T) {
+	t.Parallel()
+	head, _, _ := strings.Cut(small, "0,0,1000")
+	for name, test := range map[string]struct {
+		rows, want, problems []string
+		warned               bool
+	}{
+		"digits":                        {[]string{"0,0,10", "1,0,26"}, []string{"0 RPM 10", "1000 RPM 26"}, nil, false},
+		"a letter behind":               {[]string{"0,0,10", "1,0,26D"}, []string{"0 RPM 16", "1000 RPM 621"}, nil, true},
+		"the other signal stays":        {[]string{"0,7,2A", "1,0,26"}, []string{"0 Raw 42", "1000 RPM 26"}, nil, true},
+		"an exponent is a number":       {[]string{"0,0,1.5E-05", "1,0,2.5"}, []string{"0 RPM 1.5e-05", "1000 RPM 2.5"}, nil, false},
+		"one damaged cell of decimals":  {[]string{"0,0,10.5", "1,0,26.5", "2,0,1F0"}, []string{"0 RPM 10.5", "1000 RPM 26.5"}, []string{"10:3"}, false},
+		"one damaged cell of hexadecim": {[]string{"0,0,1A", "1,0,2B", "2,0,1.0"}, []string{"0 RPM 26", "1000 RPM 43"}, []string{"10:3"}, true},
+		"too large":                     {[]string{"0,0,FFFFFFFFFFFFFFFFFF", "1,0,F"}, []string{"1000 RPM 15"}, []string{"8:3"}, true},
+	} {
+		k, err := read(t, []byte(head+strings.Join(test.rows, "\n")+"\n"))
+		if err != nil || !slices.Equal(k.values, test.want) || !slices.Equal(k.problems, test.problems) || (len(k.warnings) > 0) != test.warned {
+			t.Errorf("%s: %v, %v, %v, %q", name, err, k.values, k.problems, k.warnings)
+		}
 	}
 }
 
@@ -185,24 +233,4 @@ func TestA1WhatIsNoLogIsRefusedWithTheMend(t *testing.T) {
 	if c := f.Detect([]byte("time,rpm\n1,2\n"), "x.csv"); c != format.No {
 		t.Errorf("a table: %d", c)
 	}
-}
-
-func TestA8AnyByteMayBeDamaged(t *testing.T) {
-	t.Parallel()
-	for _, file := range [][]byte{[]byte(small), gzipped(t, small), zipped(t, "a.txt", "log.csv")} {
-		for i := range file {
-			for bit := range 8 {
-				damaged := slices.Clone(file)
-				damaged[i] ^= 1 << bit
-				_, _ = read(t, damaged) // it may fail, and must not panic
-			}
-		}
-	}
-}
-
-func FuzzPowerVision(f *testing.F) {
-	f.Add([]byte(small))
-	f.Add(gzipped(f, small))
-	f.Add(zipped(f, "log.csv"))
-	f.Fuzz(func(t *testing.T, file []byte) { _, _ = read(t, file) })
 }
