@@ -94,7 +94,9 @@ func TestA8EveryByteOfTheRealExportMayBeDamaged(t *testing.T) {
 }
 
 // What is read takes memory by its columns, not by rows or size.
+// All that is ever allocated is counted, in two passes, not what is held at once.
 func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
+	const bound = 400
 	head := "Time,(A) Engine RPM,(B) Power"
 	for name, file := range map[string]string{
 		"many columns and rows": head + strings.Repeat(",", 9000) + "x\n" + strings.Repeat("0\n", 20_000),
@@ -114,7 +116,11 @@ func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
 		runtime.ReadMemStats(&before)
 		err = f.Read(t.Context(), strings.NewReader(file), int64(len(file)), &strict{t: t})
 		runtime.ReadMemStats(&after)
-		if used := int64(after.TotalAlloc-before.TotalAlloc) >> 20; used > 200 {
+		limit := int64(bound)
+		if strings.HasPrefix(name, "many") { // nothing of a row is kept
+			limit = 100
+		}
+		if used := int64(after.TotalAlloc-before.TotalAlloc) >> 20; used > limit {
 			t.Errorf("%s: %d MiB were allocated for %d KiB: %v", name, used, len(file)>>10, err)
 		}
 	}
