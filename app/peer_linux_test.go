@@ -74,8 +74,9 @@ func comparePeer(t *testing.T, faults ...string) {
 	if int64(len(rows)) != want.Values {
 		t.Errorf("exported %d samples of %d", len(rows), want.Values)
 	}
-	compareChannels(t, rows, want)
-	compareTimes(t, rows, raw.of(hostNumber(t, sent.Host)))
+	wire := raw.of(hostNumber(t, sent.Host))
+	compareChannels(t, rows, want, wire)
+	compareTimes(t, rows, wire)
 }
 
 func hostNumber(t *testing.T, text string) uint16 {
@@ -118,9 +119,9 @@ var shownUnits = map[string]struct {
 	"kph/s": {"(km/h)/s", 1, 0}, "kg/hr": {"kg/h", 1, 0}, "Lambda": {"lambda", 1, 0},
 }
 
-// compareChannels holds counts, units and the last value of each channel
+// compareChannels holds counts, units and the newest value of each channel
 // against the client's.
-func compareChannels(t *testing.T, rows []exported, want peerRemote) {
+func compareChannels(t *testing.T, rows []exported, want peerRemote, wire map[uint16][]reading) {
 	t.Helper()
 	byID := map[string][]exported{}
 	for _, r := range rows {
@@ -144,8 +145,8 @@ func compareChannels(t *testing.T, rows []exported, want peerRemote) {
 		native, ok := c.Last.(float64)
 		if last.Unit != shown.unit {
 			t.Errorf("channel %s %q in %q is shown in %q, not %q", id, c.Name, c.Unit, last.Unit, shown.unit)
-		} else if value := native*shown.scale + shown.offset; ok && !lastIs(got, value) {
-			t.Errorf("channel %s %q: last value %v %s, not %v", id, c.Name, *last.Value, last.Unit, value)
+		} else if value := native*shown.scale + shown.offset; ok && !newest(got, wire[idOf(t, last.Channel)], value) {
+			t.Errorf("channel %s %q: the newest value is not %v %s", id, c.Name, value, last.Unit)
 		}
 	}
 	if len(byID) != len(want.Channels) {
@@ -153,16 +154,29 @@ func compareChannels(t *testing.T, rows []exported, want peerRemote) {
 	}
 }
 
-// lastIs looks for a value among the newest rows: a sender that was held up
-// gives several messages the same millisecond, and a late one of them may come
-// last.
-func lastIs(rows []exported, value float64) bool {
-	for i := len(rows) - 1; i >= 0 && rows[i].Time.Equal(rows[len(rows)-1].Time); i-- {
-		if v := rows[i].Value; v == nil || math.Abs(*v-value) <= 1e-6*math.Abs(value) {
-			return true
+// newest reports whether the row of a channel's newest reading has a value. The
+// independent client does not count what came late, that is after a message of
+// a later number, even where that was of another kind. A sender that was held up
+// gives several messages the same millisecond, of which any may stand there.
+func newest(rows []exported, wire []reading, value float64) bool {
+	at, older := -1, 0
+	for i, r := range wire {
+		if !r.late && (at < 0 || int32(r.stamp-wire[at].stamp) >= 0) {
+			at = i
 		}
 	}
-	return false
+	if at < 0 || len(wire) != len(rows) {
+		return false
+	}
+	for _, r := range wire {
+		if int32(r.stamp-wire[at].stamp) < 0 {
+			older++
+		}
+	}
+	inOrder := slices.SortedStableFunc(slices.Values(rows), func(a, b exported) int { return a.Time.Compare(b.Time) })
+	return slices.ContainsFunc(inOrder, func(r exported) bool {
+		return r.Time.Equal(inOrder[older].Time) && (r.Value == nil || math.Abs(*r.Value-value) <= 1e-6*math.Abs(value))
+	})
 }
 
 // compareTimes holds sample times against what came over the wire: the

@@ -20,6 +20,7 @@ import (
 type reading struct {
 	stamp   uint32 // ms
 	arrived int64  // µs since the epoch
+	late    bool   // after a message of a later number
 }
 
 // wire listens beside everybody and reads ChannelValues by the letter of
@@ -28,6 +29,7 @@ type wire struct {
 	mu       sync.Mutex
 	readings map[uint16]map[uint16][]reading // by host and channel, repeats left out
 	seen     map[string]bool                 // whole datagrams
+	newest   map[uint16]uint8                // number of the newest message, by host
 }
 
 func listenWire(t *testing.T, n network) *wire {
@@ -57,7 +59,7 @@ func listenWire(t *testing.T, n network) *wire {
 	if err := ipv4.NewPacketConn(socket).JoinGroup(lo, &net.UDPAddr{IP: net.ParseIP(n.group)}); err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{readings: map[uint16]map[uint16][]reading{}, seen: map[string]bool{}}
+	w := &wire{readings: map[uint16]map[uint16][]reading{}, seen: map[string]bool{}, newest: map[uint16]uint8{}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -95,7 +97,7 @@ func (w *wire) listen(t *testing.T, socket *net.UDPConn) {
 }
 
 func (w *wire) take(d []byte, arrived int64) {
-	if len(d) < 8 || d[0] != 0x02 {
+	if len(d) < 8 {
 		return
 	}
 	length := int(binary.LittleEndian.Uint16(d[1:]))
@@ -109,12 +111,20 @@ func (w *wire) take(d []byte, arrived int64) {
 		return
 	}
 	w.seen[string(d)] = true
+	newest, heard := w.newest[host]
+	late := heard && d[5]-newest >= 128
+	if !late {
+		w.newest[host] = d[5]
+	}
+	if d[0] != 0x02 {
+		return
+	}
 	if w.readings[host] == nil {
 		w.readings[host] = map[uint16][]reading{}
 	}
 	for value := d[8 : 8+length]; len(value) >= 10; value = value[10:] {
 		id, stamp := binary.LittleEndian.Uint16(value), binary.LittleEndian.Uint32(value[2:])
-		w.readings[host][id] = append(w.readings[host][id], reading{stamp, arrived})
+		w.readings[host][id] = append(w.readings[host][id], reading{stamp, arrived, late})
 	}
 }
 
