@@ -97,7 +97,7 @@ func TestA3AnAFRUnderALambdaNameIsFoundByTheWholeColumn(t *testing.T) {
 func TestV7TimesThatGoBackAreSaidOnce(t *testing.T) {
 	t.Parallel()
 	back := `"2026-01-02 09:00:00","5","14.6","0"` + "\n"
-	k, err := formattest.Read(t, utc(t), []byte(small+back+back+back))
+	k, err := formattest.Read(t, utc(t), []byte(small+back+strings.Replace(back, "09:", "11:", 1)+back))
 	if err != nil || len(k.Warnings) != 1 || !strings.HasPrefix(k.Warnings[0], "line 5: times go back") || !slices.Equal(labelled(k, 0, "Engine Speed"), []float64{1000, 1001, 5}) {
 		t.Errorf("%v, %q, %v", err, k.Warnings, labelled(k, 0, "Engine Speed"))
 	}

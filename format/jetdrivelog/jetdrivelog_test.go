@@ -199,6 +199,7 @@ func TestA2DamageSpoilsWhatItHitsAndIsLocated(t *testing.T) {
 		"too many cells": {`"2026-01-02 10:00:01","1","14.6","0","7"` + "\n", []string{"5:5"}},
 		"too few cells":  {`"2026-01-02 10:00:01","1"` + "\n", []string{"5:3"}},
 		"cut off":        {`"2026-01-02 10:00:01","10`, []string{"5:0"}},
+		"cut in a cell":  {`"2026-01-02 10:00:01","1","14.6","1`, []string{"5:0"}},
 		"blank":          {"\n\r\n", nil},
 	} {
 		k, err := read(t, []byte(small+test.row), time.UTC)
