@@ -85,8 +85,9 @@ func TestA2A3Dialects(t *testing.T) {
 		"a signature without quotes": {
 			"MSnS-extra format 024s\nTime\tRPM\tMAP\n0.100\t900\t40\n", []string{"100 RPM 900", "100 MAP 40"}, []sample.Unit{"", ""},
 		},
-		"rusEFI, Time second": {
-			"\"rusEFI 2021\"\nRPM\tTime\tTPS\nrpm\tsec\t%\n900\t1.5\t3\n", []string{"1500 RPM 900", "1500 TPS 3"}, []sample.Unit{sample.RPM, sample.Percent},
+		"rusEFI, Time not first": {
+			"\"rusEFI 2021\"\nRPM\tMAP\tTime\tTPS\nrpm\tkPa\tsec\t%\n900\t30\t1.5\t3\n", []string{"1500 RPM 900", "1500 MAP 30", "1500 TPS 3"},
+			[]sample.Unit{sample.RPM, sample.Kilopascal, sample.Percent},
 		},
 		"time in ms": {
 			"\"x\"\nTime\tRPM\tCLT\nms\trpm\t°C\n1500\t900\t80\n", []string{"1500 RPM 900", "1500 CLT 80"}, []sample.Unit{sample.RPM, sample.Celsius},
@@ -139,6 +140,15 @@ func TestA2NamesAgainBeginAnotherRun(t *testing.T) {
 	}
 }
 
+func TestA2ALineThatIsNoNoteIsRejectedAlthoughNamesCome(t *testing.T) {
+	t.Parallel()
+	_, body, _ := strings.Cut(small, "2026\"\r\n")
+	k, err := read(t, small+"\"MS3\"\n0.3\t1\t2\t3\n"+body)
+	if err != nil || len(k.Runs) != 2 || !slices.Equal(places(k), []string{"9:0"}) || !slices.Equal(k.Runs[1].Notes, k.Runs[0].Notes) {
+		t.Errorf("%v, %d runs, %v", err, len(k.Runs), k.Problems)
+	}
+}
+
 func TestA3ATemperatureWithoutAUnitIsSaid(t *testing.T) {
 	t.Parallel()
 	k, err := read(t, "\"x\"\nTime\tRPM\tCLT\tIAT\ns\trpm\t\t°C\n0\t900\t51\t20\n")
@@ -158,6 +168,7 @@ func TestA1DetectionByContentFirst(t *testing.T) {
 		{small, "x.csv", format.ByContent}, {small, "x.msl", format.ByContent}, {bare, "x.msl", format.ByContent},
 		{"\"MS1\"\n\"Capture Date: x\"\n" + bare, "x.txt", format.ByContent}, {"\"MS1\"\n" + bare, "x.txt", format.No},
 		{"\"MS1\"\nTime\tRPM\tMAP\n\trpm\tkPa\n0\t1\t2\n", "x.txt", format.ByContent}, {"MS1\nTime\tRPM\tMAP\n\trpm\tkPa\n0\t1\t2\n", "x.txt", format.No},
+		{"MS1\n\"Capture Date: x\"\n" + bare, "x.txt", format.No},
 		{"\"Time\"\t\"RPM\"\t\"MAP\"\ns\trpm\tkPa\n", "x.txt", format.No},
 		{bare, "x.csv", format.No}, {"", "x.msl", format.No}, {"\x00\x01", "x.msl", format.No}, {"time,rpm,map\n0,1,2\n", "x.msl", format.No},
 		{strings.Repeat("\"note\"\n", mostNotes) + bare, "x.msl", format.ByContent}, {strings.Repeat("\"note\"\n", mostNotes+1) + bare, "x.msl", format.No},
@@ -200,6 +211,9 @@ func TestA2DamageSpoilsWhatItHitsAndIsLocated(t *testing.T) {
 // A damaged first row is none of units.
 func TestA2ADamagedFirstRowIsNotTheUnits(t *testing.T) {
 	t.Parallel()
+	if k, err := read(t, "Time\tRPM\tMAP\tAFR\nx\ns\trpm\tkPa\tV\n"); err != nil || !slices.Equal(places(k), []string{"2:1", "3:1"}) {
+		t.Errorf("%v, %v", err, places(k))
+	}
 	k, err := read(t, "Time\tRPM\tMAP\tAFR\nx\t900\t40\t14\n1\t2\t3\t4\n")
 	if err != nil || !slices.Equal(places(k), []string{"2:1"}) || !slices.Equal(units(k, 0), []sample.Unit{"", "", ""}) {
 		t.Errorf("%v, %v, %q", err, places(k), units(k, 0))

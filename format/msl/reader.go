@@ -18,8 +18,9 @@ type reader struct {
 	rows     *text.Rows
 	sink     format.RunSink
 
-	notes   []string // of the run that is begun, then those of the next
-	noted   []int64  // lines below a run's rows that may be notes of the next
+	notes   []string // of the run
+	next    []string // lines among the rows that may be notes of the next run
+	noted   []int64  // where those are
 	names   []string
 	units   []string
 	time    int     // column
@@ -81,10 +82,7 @@ func (r *reader) line() error {
 		r.mark()
 		return nil
 	case isNote(r.rows) && len(r.noted) < mostNotes:
-		if len(r.noted) == 0 {
-			r.notes = nil
-		}
-		r.notes, r.noted = append(r.notes, note(r.rows.Raw())), append(r.noted, r.rows.Line())
+		r.next, r.noted = append(r.next, note(r.rows.Raw())), append(r.noted, r.rows.Line())
 		return nil
 	case r.same(cells):
 		return nil
@@ -118,7 +116,10 @@ func (r *reader) begin(cells [][]byte, at int) error {
 	for _, c := range cells {
 		r.names = append(r.names, string(c))
 	}
-	r.time, r.named, r.noted = at, true, nil
+	if len(r.next) > 0 {
+		r.notes = r.next
+	}
+	r.time, r.named, r.next, r.noted = at, true, nil, nil
 	r.begun, r.warned, r.learnt, r.numbers = false, false, false, text.Numbers{Decimal: '.'}
 	return r.sink.Begin(format.Run{Notes: r.notes})
 }
@@ -129,7 +130,7 @@ func (r *reader) unnoted() {
 	for _, line := range r.noted {
 		r.sink.Problem(format.Problem{Line: line, Message: "the line is no row and was left out"})
 	}
-	r.noted = nil
+	r.next, r.noted = nil, nil
 }
 
 func (r *reader) mark() {
