@@ -32,6 +32,9 @@ func (a *account) report() error {
 	if a.twice > 0 {
 		a.sink.Warn(fmt.Sprintf("%d channels are described a second time otherwise: the first description counts", a.twice))
 	}
+	if a.unlisted > 0 {
+		a.problem(fmt.Sprintf("the file lists %d channels more than the %d that are read", a.unlisted, maxChannels))
+	}
 	if a.unlooked > 0 {
 		a.problem(fmt.Sprintf("%d more messages may be samples and were not looked at", a.unlooked))
 	}

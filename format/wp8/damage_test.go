@@ -2,6 +2,7 @@ package wp8
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -143,8 +144,26 @@ func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
 
 func TestA8TheWalkIsBounded(t *testing.T) {
 	t.Parallel()
-	if _, err := read(t, fileOf(nest(define(1, "a", "b", "c"), 5000))); !errors.Is(err, errSeries) {
-		t.Errorf("deep: %v", err)
+	for depth, channels := range map[int]string{maxDepth: "1 channels", maxDepth + 1: "0 channels", 5000: "0 channels"} {
+		if _, err := read(t, fileOf(nest(define(1, "a", "b", "c"), depth))); !errors.Is(err, errSeries) || !strings.Contains(err.Error(), "lists "+channels) {
+			t.Errorf("%d deep: %v", depth, err)
+		}
+	}
+	var many []byte
+	for i := range uint64(maxChannels + 3) {
+		many = append(many, nest(define(i, "n", "u", "d"), 1)...)
+	}
+	if k, err := read(t, fileOf(many)); !strings.Contains(err.Error(), "lists 10000 channels") || !k.problem("lists 3 channels more") {
+		t.Errorf("many channels: %v, %v", err, k.Problems)
+	}
+	series := nest(samples(17, 4, 4, ramp(8, 0, 0.5), ramp(8, 1, 1)), 1)
+	if k, err := read(t, append(small(), bytes.Repeat(series, maxCandidates+1)...)); err == nil || !k.problem("2 more messages may be samples") {
+		t.Errorf("many series: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := New(format.Settings{}).Read(ctx, bytes.NewReader(small()), int64(len(small())), discard{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
 	}
 	sink := &formattest.Sink{TB: t, Binary: true}
 	if err := New(format.Settings{}).Read(t.Context(), bytes.NewReader(nil), maxSize+1, sink); !errors.Is(err, errSize) {

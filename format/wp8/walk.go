@@ -35,8 +35,8 @@ type walk struct {
 
 	order      []uint64
 	channels   map[uint64]*definition
-	twice      int   // ids that are defined a second time, otherwise
-	described  int64 // bytes of definitions
+	twice      int // ids that are defined a second time, otherwise
+	unlisted   int // definitions beyond the bound
 	candidates []candidate
 	unlooked   int // candidates beyond the bound
 
@@ -78,7 +78,7 @@ func (w *walk) message(b []byte, at int64, depth int, path string, outer bool) (
 	case outer && depth > 0: // its end is missing although nothing shows it
 	default:
 		m.whole(b)
-		w.definition(&m, len(b))
+		w.definition(&m)
 	}
 	taken := w.candidate(&m, b, at, path)
 	if depth == maxDepth {
@@ -211,7 +211,7 @@ func (m *summary) whole(b []byte) {
 
 // definition notes a channel if the message describes one: a name and an id, and
 // units or a device.
-func (w *walk) definition(m *summary, size int) {
+func (w *walk) definition(m *summary) {
 	if !m.defines {
 		return
 	}
@@ -225,11 +225,12 @@ func (w *walk) definition(m *summary, size int) {
 		}
 		return
 	}
-	if len(w.channels) < maxChannels {
-		w.channels[d.id] = &d
-		w.order = append(w.order, d.id)
-		w.described += int64(size)
+	if len(w.channels) == maxChannels {
+		w.unlisted++
+		return
 	}
+	w.channels[d.id] = &d
+	w.order = append(w.order, d.id)
 }
 
 // candidate notes a message that may be a channel's samples.

@@ -182,7 +182,7 @@ func TestA2NothingIsInvented(t *testing.T) {
 	}
 	var distance []float64
 	for i := range 100 {
-		distance = append(distance, float64(i*i)*0.01)
+		distance = append(distance, float64(i*i)*0.004)
 	}
 	for name, test := range map[string]struct {
 		messages [][]byte
@@ -202,6 +202,7 @@ func TestA2NothingIsInvented(t *testing.T) {
 		"values are bits":        {[][]byte{rpm, list(ramp(10, 0, 0.5), append(ramp(9, 2000, 100), 1e-30))}, errValues.Error()},
 		"times alone":            {[][]byte{rpm, one(ramp(100, 0, 0.05))}, errEither.Error()},
 		"values alone":           {[][]byte{rpm, one(ramp(100, 20, 0.3))}, errEither.Error()},
+		"floats or doubles":      {[][]byte{rpm, nest(samples(17, 4, 4, ramp(32, 2, 0.01), ramp(32, 2.1, 0.01)), 1)}, errEither.Error()},
 		"most of a form fail":    {[][]byte{rpm, nest(define(18, "a", "b", "c"), 1), good(), nest(samples(18, 8, 4, ramp(9, 5, 0), ramp(9, 1, 1)), 1)}, errOthers.Error()},
 		"values, then times":     {[][]byte{rpm, list(ramp(10, 2000, 100), ramp(10, 0, 0.5))}, errTimes.Error()},
 	} {
