@@ -55,7 +55,7 @@ func TestA7GoldenOfTheRealCaptures(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want, err := os.ReadFile(path) //nolint:gosec // of this folder
+		want, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}

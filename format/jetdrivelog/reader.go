@@ -87,12 +87,17 @@ func (r *reader) row() error {
 		r.problem(0, fmt.Sprintf("the file ends inside this row (%d of %d cells): the row was left out", len(cells), columns))
 		return nil
 	}
-	at, err := time.ParseInLocation(stamps, string(cells[0]), r.zone)
-	if err != nil {
+	us, ok := r.time(cells[0])
+	if !ok {
 		r.problem(1, fmt.Sprintf("%.40q is no time such as 2026-11-23 14:03:05.250: the row was left out", cells[0]))
 		return nil
 	}
-	return r.values(cells, at.UnixMicro())
+	return r.values(cells, us)
+}
+
+func (r *reader) time(cell []byte) (us int64, ok bool) {
+	at, err := time.ParseInLocation(stamps, string(cell), r.zone)
+	return at.UnixMicro(), err == nil
 }
 
 // values gives the cells that are not what the row before had.

@@ -66,7 +66,7 @@ func TestA8ACutSeriesIsNone(t *testing.T) {
 	for name, layout := range layouts {
 		series := layout(id, 8, 8, ramp(20, 0, 0.25), ramp(20, 2000, 100))
 		file := fileOf(rpm, nest(series, 1))
-		for cut := range len(series) {
+		for cut := range series {
 			if k, err := read(t, file[:len(file)-cut-1]); !errors.Is(err, errSeries) || len(k.values) > 0 {
 				t.Fatalf("%s, %d bytes off: %v, %q", name, cut+1, err, k.values)
 			}

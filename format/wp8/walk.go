@@ -1,6 +1,7 @@
 package wp8
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,10 +72,9 @@ func (w *walk) message(b []byte, at int64, depth int, path string, outer bool) (
 	case err != nil && !outer:
 		return -1, nil
 	case err != nil:
-		text := ""
-		if text, cut, end = damaged(rest, at, end, err); w.damage == "" {
-			w.damage = text
-		}
+		var text string
+		text, cut, end = damaged(rest, at, end, err)
+		w.damage = cmp.Or(w.damage, text)
 	case outer && depth > 0: // its end is missing although nothing shows it
 	default:
 		m.whole(b)
