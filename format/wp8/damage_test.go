@@ -149,6 +149,9 @@ func TestA8TheWalkIsBounded(t *testing.T) {
 			t.Errorf("%d deep: %v", depth, err)
 		}
 	}
+	if _, err := read(t, fileOf(nest(define(1<<32, "a", "b", "c"), 1))); !strings.Contains(err.Error(), "lists 0 channels") {
+		t.Errorf("an id of 33 bits: %v", err)
+	}
 	var many []byte
 	for i := range uint64(maxChannels + 3) {
 		many = append(many, nest(define(i, "n", "u", "d"), 1)...)

@@ -216,7 +216,9 @@ func (c *candidate) read(timeWidth, valueWidth int) (times, values []float64, ok
 				return nil, nil, false
 			}
 			times, values = append(times, t), append(values, v)
-		case c.layout.kind == mixed && len(inner) >= leastSamples*4:
+		case len(inner) < leastSamples*4: // a list in pieces, of which one would be lost
+			return nil, nil, false
+		case c.layout.kind == mixed:
 			if len(inner)%(2*timeWidth) != 0 {
 				return nil, nil, false
 			}
@@ -225,7 +227,6 @@ func (c *candidate) read(timeWidth, valueWidth int) (times, values []float64, ok
 			for i := 0; i < len(all); i += 2 {
 				times, values = append(times, all[i]), append(values, all[i+1])
 			}
-		case len(inner) < leastSamples*4: // another field of the same number
 		case number == c.layout.times:
 			times = list(inner, timeWidth)
 		default:

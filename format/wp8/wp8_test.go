@@ -180,6 +180,9 @@ func TestA2NothingIsInvented(t *testing.T) {
 	one := func(numbers []float64) []byte {
 		return nest(protowire.AppendBytes(protowire.AppendTag(id, 2, protowire.BytesType), packed(8, numbers)), 1)
 	}
+	pieces := samples(17, 8, 8, ramp(10, 0, 0.5), ramp(10, 2000, 100))
+	pieces = protowire.AppendBytes(protowire.AppendTag(pieces, 12, protowire.BytesType), packed(8, ramp(2, 5, 0.5)))
+	pieces = protowire.AppendBytes(protowire.AppendTag(pieces, 13, protowire.BytesType), packed(8, ramp(2, 3000, 100)))
 	var distance []float64
 	for i := range 100 {
 		distance = append(distance, float64(i*i)*0.004)
@@ -203,6 +206,7 @@ func TestA2NothingIsInvented(t *testing.T) {
 		"times alone":            {[][]byte{rpm, one(ramp(100, 0, 0.05))}, errEither.Error()},
 		"values alone":           {[][]byte{rpm, one(ramp(100, 20, 0.3))}, errEither.Error()},
 		"floats or doubles":      {[][]byte{rpm, nest(samples(17, 4, 4, ramp(32, 2, 0.01), ramp(32, 2.1, 0.01)), 1)}, errEither.Error()},
+		"a list in pieces":       {[][]byte{rpm, nest(pieces, 1)}, errShape.Error()},
 		"most of a form fail":    {[][]byte{rpm, nest(define(18, "a", "b", "c"), 1), good(), nest(samples(18, 8, 4, ramp(9, 5, 0), ramp(9, 1, 1)), 1)}, errOthers.Error()},
 		"values, then times":     {[][]byte{rpm, list(ramp(10, 2000, 100), ramp(10, 0, 0.5))}, errTimes.Error()},
 	} {
