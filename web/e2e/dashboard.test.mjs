@@ -71,7 +71,7 @@ test("a file is imported by drag and drop, and its damage is located", async () 
   await page.locator(".drop").dispatchEvent("drop", { dataTransfer: transfer });
   const job = page.locator('[data-job="dropped.csv"][data-state="done"]');
   await job.waitFor();
-  await job.getByText("1 places were not taken").click();
+  await job.getByText("1 place was not taken").click();
   await job.getByText("line 101").waitFor();
   assert.equal((await program.get("runs?kind=import")).total, 1);
   await page.context().close();

@@ -40,7 +40,7 @@ export class Program {
   }
 
   async start() {
-    const args = ["run", "--demo", "--data", join(this.dir, "data"), "--listen", `127.0.0.1:${this.port}`, ...this.args];
+    const args = ["run", "--demo", "--data", join(this.dir, "data"), ...(this.args.length ? this.args : ["--listen", `127.0.0.1:${this.port}`])];
     this.child = spawn(binary, args, { cwd: this.dir, env: { ...process.env, ...this.env }, stdio: ["ignore", "pipe", "pipe"] });
     const child = this.child;
     this.ended = new Promise((done) => child.once("exit", done));
