@@ -21,7 +21,7 @@ FUZZTIME     ?= 60s
 # How long the soak runs.
 SOAK         ?= 30m
 
-.PHONY: build demo test e2e lint bench kills powercuts soak fuzz dist vet clean
+.PHONY: build demo test e2e soak-web lint bench kills powercuts soak fuzz dist vet clean
 
 # The dashboard is built before the program that carries it.
 WEB_STAMP := web/dist/app/index.html
@@ -53,6 +53,9 @@ vet: ## all three systems
 	CGO_ENABLED=0 GOOS=linux $(GO) vet ./...
 	CGO_ENABLED=0 GOOS=windows $(GO) vet ./...
 	CGO_ENABLED=0 GOOS=darwin $(GO) vet ./...
+
+soak-web: build ## the dashboard in Chromium for ten minutes: memory must not grow
+	cd web && DYNOTAP_WEB_SOAK=600 node --test e2e/endurance.test.mjs
 
 lint: $(LINT)
 	$(LINT) run ./...

@@ -1,7 +1,7 @@
 // Numbers and times as people read them.
 
 export function count(n: number): string {
-  return Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, "\u2009");
+  return Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
 
 export function words(id: string): string {
