@@ -4,6 +4,7 @@ package web
 
 import (
 	"embed"
+	"errors"
 	"io/fs"
 )
 
@@ -29,8 +30,11 @@ func choose(files fs.FS) (Dashboard, error) {
 	if err != nil {
 		return Dashboard{}, err
 	}
-	if _, err := fs.Stat(dist, "app/index.html"); err != nil {
+	switch _, err := fs.Stat(dist, "app/index.html"); {
+	case errors.Is(err, fs.ErrNotExist):
 		return Dashboard{Files: dist, Index: "placeholder.html"}, nil
+	case err != nil:
+		return Dashboard{}, err
 	}
 	app, err := fs.Sub(dist, "app")
 	return Dashboard{Files: app, Index: "index.html"}, err
