@@ -51,7 +51,7 @@ for (const [size, viewport] of Object.entries(sizes)) {
       for (const name of pages) {
         await page.evaluate((hash) => (location.hash = hash), "#/" + (name === "run" ? "runs/" + run.id : name));
         await ready(name);
-        await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage: size === "phone" || name === "run" });
+        await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.jpg`), type: "jpeg", quality: 70, fullPage: name === "run" || (size === "phone" && name !== "settings") });
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `${name} is ${wide} px wider than the screen`);
         await page.evaluate(axe);
