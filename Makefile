@@ -21,22 +21,41 @@ FUZZTIME     ?= 60s
 # How long the soak runs.
 SOAK         ?= 30m
 
-.PHONY: build demo test lint bench kills powercuts soak fuzz dist vet clean
+.PHONY: build demo test e2e soak-web lint bench kills powercuts soak fuzz dist vet clean
 
-build: ## bin/dynotap for this machine
+# The dashboard is built before the program that carries it.
+WEB_STAMP := web/dist/app/index.html
+WEB_FILES := $(shell find web/src -type f 2>/dev/null) web/index.html web/vite.config.ts web/svelte.config.js web/tsconfig.json
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+$(WEB_STAMP): web/node_modules/.package-lock.json $(WEB_FILES)
+	cd web && npm run build
+
+build: $(WEB_STAMP) ## bin/dynotap for this machine
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/dynotap ./cmd/dynotap
 
 demo: build ## a simulated dyno cell on loopback: pulls every 20 s, recorded into .demo/
 	./bin/dynotap run --demo --seconds $(DEMO_SECONDS)
 	./bin/dynotap runs list --data .demo
 
-test: vet ## every test, with the race detector where there is a C compiler
+test: vet ## every test, with the race detector where there is a C compiler; the dashboard's where there is Chromium
 	$(TEST_ENV) $(GO) test $(RACE) -timeout 15m ./...
+	@if [ -n "$$REQUIRE_ALL" ] || command -v chromium >/dev/null 2>&1; then $(MAKE) e2e; \
+	else echo "skipped: the dashboard's tests in a browser need chromium"; fi
+
+e2e: build ## the dashboard in headless Chromium against the real program
+	cd web && npm run check && npm run e2e
 
 vet: ## all three systems
 	CGO_ENABLED=0 GOOS=linux $(GO) vet ./...
 	CGO_ENABLED=0 GOOS=windows $(GO) vet ./...
 	CGO_ENABLED=0 GOOS=darwin $(GO) vet ./...
+
+soak-web: build ## the dashboard in Chromium for ten minutes: memory must not grow
+	cd web && DYNOTAP_WEB_SOAK=600 node --test e2e/endurance.test.mjs
 
 lint: $(LINT)
 	$(LINT) run ./...
@@ -61,7 +80,7 @@ soak: ## JETDRIVE and a wideband under random faults for SOAK
 fuzz: ## every fuzz target for FUZZTIME
 	./scripts/fuzz $(FUZZTIME)
 
-dist: ## static binaries for Linux, Windows and macOS in dist/
+dist: $(WEB_STAMP) ## static binaries for Linux, Windows and macOS in dist/
 	@for p in $(PLATFORMS); do \
 	  os=$${p%/*}; arch=$${p#*/}; ext=; [ $$os = windows ] && ext=.exe; \
 	  echo dist/dynotap-$$os-$$arch$$ext; \
@@ -70,4 +89,4 @@ dist: ## static binaries for Linux, Windows and macOS in dist/
 	done
 
 clean:
-	rm -rf bin dist .demo
+	rm -rf bin dist .demo web/dist/app web/node_modules

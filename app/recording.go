@@ -21,6 +21,7 @@ import (
 	"dynotap/pipeline/imports"
 	"dynotap/sample"
 	"dynotap/server"
+	"dynotap/web"
 )
 
 // recording is a running program: everything `dynotap run` opens, in the order
@@ -182,9 +183,13 @@ func (a *recording) newServer() (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	dashboard, err := web.New()
+	if err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
 	s, err := server.New(server.Options{
 		Listen: cfg.Server.Listen, Token: cfg.Server.Token, Version: a.program.Version,
-		Units: units, Logger: a.logger, NoPages: !a.serveUI,
+		Units: units, Logger: a.logger, NoPages: !a.serveUI, Dashboard: dashboard,
 		Gatherer: a.registry, NoMetrics: !cfg.MetricsEnabled, Readiness: a.readiness, Stats: a.stats, Config: a.effective,
 		Sources: a.cell, Queue: a.pipeline.Queue, QueueState: a.queueState, Decoder: a.pipeline, Runs: a.pipeline.Store,
 		Samples:    runSamples{store: a.pipeline.Store, units: units},

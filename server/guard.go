@@ -33,6 +33,7 @@ type guard struct {
 	token   [sha256.Size]byte
 	isToken bool // there is one
 	require bool // it is asked for
+	shell   bool // there is a dashboard, which asks for the token itself
 	// session is what a browser's cookie holds once it has shown the token.
 	session string
 	cookie  string
@@ -42,6 +43,7 @@ type guard struct {
 func newGuard(next http.Handler, o *Options, require bool) *guard {
 	g := &guard{
 		next: next, token: sha256.Sum256([]byte(o.Token)), isToken: o.Token != "", require: require,
+		shell:   !o.NoPages && o.Dashboard.Files != nil,
 		session: rand.Text(), cookie: "dynotap", origins: http.NewCrossOriginProtection(),
 	}
 	for _, name := range o.Hosts {
@@ -73,7 +75,12 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	bearer := g.bearer(r)
-	if g.require && !bearer && r.URL.Path != "/healthz" {
+	if bearer && r.URL.Path == sessionPath && r.Method == http.MethodPost {
+		g.admit(w, r)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if g.require && !bearer && r.URL.Path != "/healthz" && !g.public(r) {
 		if done := g.browser(w, r); done {
 			return
 		}
@@ -132,9 +139,7 @@ func (g *guard) browser(w http.ResponseWriter, r *http.Request) bool {
 			"(it is server.token of the configuration)")
 		return true
 	}
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure only over TLS: a dyno cell's network speaks plain HTTP
-		Name: g.cookie, Value: g.session, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
-	})
+	g.admit(w, r)
 	query.Del("token")
 	clean := url.URL{Path: r.URL.Path, RawQuery: query.Encode()}
 	if r.URL.Path == "/" {
@@ -143,6 +148,13 @@ func (g *guard) browser(w http.ResponseWriter, r *http.Request) bool {
 	}
 	r.URL.RawQuery = clean.RawQuery
 	return false
+}
+
+// admit gives the browser the cookie.
+func (g *guard) admit(w http.ResponseWriter, r *http.Request) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure only over TLS: a dyno cell's network speaks plain HTTP
+		Name: g.cookie, Value: g.session, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+	})
 }
 
 // refuse answers with a problem (RFC 9457).

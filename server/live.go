@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"dynotap/pipeline"
+	"dynotap/sample"
 )
 
 // heartbeat is how often a quiet stream shows that it lives.
@@ -46,6 +47,7 @@ type liveValue struct {
 // liveEvent is one window of the stream.
 type liveEvent struct {
 	Channels []liveChannel `json:"channels,omitempty" doc:"Those that are new or have changed."`
+	Now      int64         `json:"now_us" doc:"The server's clock when it sent this: a value is as old as that minus its time_us."`
 	Values   []liveValue   `json:"values" doc:"The newest sample of each channel that had one."`
 }
 
@@ -142,7 +144,7 @@ func (e *eventWriter) write(text string) error {
 }
 
 func eventOf(u *pipeline.LiveUpdate) liveEvent {
-	e := liveEvent{Values: make([]liveValue, len(u.Values))}
+	e := liveEvent{Now: sample.Micros(time.Now()), Values: make([]liveValue, len(u.Values))}
 	for i := range u.Channels {
 		c := &u.Channels[i]
 		e.Channels = append(e.Channels, liveChannel{

@@ -118,6 +118,9 @@ func TestLiveAnswersAtOnceAndThenSendsWhatChanges(t *testing.T) {
 	if v := first.Values[0]; fmt.Sprintf("%.2f", float64(v.Value)) != "85.02" || v.Quality != "good" || v.Samples != 1 {
 		t.Errorf("%+v", v)
 	}
+	if age := first.Now - first.Values[0].Time; age < 0 || age > 20e6 {
+		t.Errorf("the value is %d µs old by the server's clock", age)
+	}
 	publish(c.hub, set, 1, nan())
 	second := w.next()
 	if len(second.Channels) != 0 || len(second.Values) != 1 || second.Values[0].Ref != first.Channels[1].Ref || !math.IsNaN(float64(second.Values[0].Value)) {

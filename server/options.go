@@ -15,6 +15,7 @@ import (
 	"dynotap/sample"
 	"dynotap/source"
 	"dynotap/store"
+	"dynotap/web"
 )
 
 var (
@@ -41,9 +42,12 @@ type Options struct {
 	// Hosts are names besides the listen address under which clients may
 	// address the server.
 	Hosts []string
-	// NoPages leaves the API and takes the status page away.
+	// NoPages leaves the API and takes the pages away.
 	NoPages bool
-	Version string
+	// Dashboard is served at /, and the plain status page at /status; without
+	// one the status page is at both.
+	Dashboard web.Dashboard
+	Version   string
 	// Units is the system in which the status page shows values.
 	Units  sample.System
 	Logger *slog.Logger // nil: the default logger

@@ -44,7 +44,12 @@ func registerPage(mux *http.ServeMux, opts *Options, readiness func(context.Cont
 			http.ServeFileFS(w, r, files, name)
 		})
 	}
-	mux.HandleFunc("GET /{$}", p.serve)
+	mux.HandleFunc("GET /status", p.serve)
+	if opts.Dashboard.Files == nil {
+		mux.HandleFunc("GET /{$}", p.serve)
+		return nil
+	}
+	registerDashboard(mux, opts.Dashboard)
 	return nil
 }
 

@@ -33,7 +33,7 @@ function follow(now, next) {
 async function refresh() {
   if (!document.hidden) {
     try {
-      const answer = await fetch("/", { signal: AbortSignal.timeout(5000) });
+      const answer = await fetch(location.pathname, { signal: AbortSignal.timeout(5000) });
       if (!answer.ok) throw new Error(answer.statusText);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of ["header", "main"]) {

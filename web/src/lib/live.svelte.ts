@@ -1,0 +1,256 @@
+// The live stream: the newest value of every channel, two minutes of history
+// of each in rings of fixed size, and the pull in progress.
+
+import { call } from "./api";
+
+export interface Channel {
+  ref: number;
+  source: string;
+  key: string;
+  address: string;
+  provider: string;
+  label: string;
+  name: string;
+  unit: string;
+  native_unit: string;
+}
+
+export interface Latest {
+  value: number | null;
+  quality: string;
+  /** Age at arrival by the server's clock, s. */
+  age: number;
+  /** performance.now() at arrival. */
+  arrived: number;
+}
+
+interface Window {
+  channels?: Channel[];
+  now_us: number;
+  values: { ref: number; time_us: number; value: number | null; quality: string; samples: number }[];
+}
+
+/** Points that a ring holds: 120 s of 50 ms windows. */
+const ringSize = 2400;
+/** A value is stale after this, s. */
+export const staleAfter = 1;
+/** How often what is shown may change, ms. */
+const window = 50;
+
+export class Ring {
+  readonly time = new Float64Array(ringSize);
+  readonly value = new Float64Array(ringSize);
+  private next = 0;
+  private length = 0;
+
+  push(time: number, value: number): void {
+    this.time[this.next] = time;
+    this.value[this.next] = value;
+    this.next = (this.next + 1) % ringSize;
+    if (this.length < ringSize) this.length++;
+  }
+
+  /** since gives the points no older than from, in order of arrival. */
+  since(from: number): [number[], (number | null)[]] {
+    const times: number[] = [];
+    const values: (number | null)[] = [];
+    let last = -Infinity;
+    for (let i = 0; i < this.length; i++) {
+      const at = (this.next - this.length + i + ringSize) % ringSize;
+      const t = this.time[at]!;
+      if (t < from || t <= last) continue;
+      if (t - last > staleAfter && last > 0) {
+        times.push(last + 1e-3); // a gap is shown as one
+        values.push(null);
+      }
+      last = t;
+      const v = this.value[at]!;
+      times.push(t);
+      values.push(Number.isNaN(v) ? null : v);
+    }
+    return [times, values];
+  }
+}
+
+export interface Pull {
+  rpm: number[];
+  power: number[];
+  torque: (number | null)[];
+  running: boolean;
+}
+
+const none = (): Pull => ({ rpm: [], power: [], torque: [], running: false });
+
+export function id(c: Channel): string {
+  return `${c.source}/${c.key}`;
+}
+
+class Live {
+  /** Moves on with each redraw; what reads it is drawn again. */
+  tick = $state(0);
+  /** Moves on when the list of channels changes. */
+  listed = $state(0);
+  connected = $state(false);
+  lostSince = $state<number | null>(null);
+  /** The server's clock of the newest window, s since the epoch. */
+  now = 0;
+  pull: Pull = none();
+
+  private channels = new Map<string, Channel>();
+  private byRef: (Channel | undefined)[] = [];
+  private latest = new Map<string, Latest>();
+  private rings = new Map<string, Ring>();
+  private primary: { rpm?: string; power?: string; torque?: string } = {};
+  private start = "";
+  private source: EventSource | null = null;
+  private arrived = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private drawing = 0;
+
+  /** open connects and stays connected until close. */
+  open(): void {
+    if (this.source) return;
+    const source = new EventSource("/api/v1/live");
+    this.source = source;
+    source.addEventListener("window", (e) => this.take(e as MessageEvent<string>));
+    source.onopen = () => {
+      this.connected = true;
+      this.lostSince = null;
+    };
+    source.onerror = () => {
+      this.lost();
+      if (source.readyState !== EventSource.CLOSED) return; // the browser goes on trying
+      this.source = null;
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => void this.again(), 1000);
+    };
+    this.drawing ||= globalThis.window.setInterval(() => this.tick++, window);
+  }
+
+  /** again connects after a refusal: a call asks for the token where that is why. */
+  private async again(): Promise<void> {
+    try {
+      await call("/api/v1/recordings");
+      this.open();
+    } catch {
+      this.timer = setTimeout(() => void this.again(), 1000);
+    }
+  }
+
+  private lost(): void {
+    this.connected = false;
+    this.lostSince ??= Date.now();
+  }
+
+  private take(e: MessageEvent<string>): void {
+    const w = JSON.parse(e.data) as Window;
+    const start = e.lastEventId.split(".")[0] ?? "";
+    if (start !== this.start) {
+      this.start = start; // another start of the program: its numbers are others
+      this.byRef = [];
+    }
+    if (w.channels) this.learn(w.channels);
+    this.now = w.now_us / 1e6;
+    this.arrived = performance.now();
+    for (const v of w.values) {
+      const c = this.byRef[v.ref];
+      if (!c) continue;
+      const key = id(c);
+      this.latest.set(key, { value: v.value, quality: v.quality, age: (w.now_us - v.time_us) / 1e6, arrived: this.arrived });
+      let ring = this.rings.get(key);
+      if (!ring) this.rings.set(key, (ring = new Ring()));
+      ring.push(v.time_us / 1e6, v.value ?? NaN);
+    }
+    this.followPull();
+  }
+
+  private learn(list: Channel[]): void {
+    for (const c of list) {
+      this.byRef[c.ref] = c;
+      this.channels.set(id(c), c);
+    }
+    const all = this.all();
+    const power = all.find((c) => c.name === "horsepower");
+    const beside = (name: string) => all.find((c) => c.name === name && c.provider === power?.provider) ?? all.find((c) => c.name === name);
+    const of = (c: Channel | undefined) => (c ? id(c) : undefined);
+    this.primary = { rpm: of(beside("rpm")), power: of(power), torque: of(beside("torque")) };
+    this.listed++;
+  }
+
+  /** followPull draws power over rpm while the engine speeds up under load. */
+  private followPull(): void {
+    const at = (key: string | undefined) => (key ? this.latest.get(key) : undefined);
+    const rpm = at(this.primary.rpm);
+    const power = at(this.primary.power);
+    if (!rpm || !power || rpm.arrived !== this.arrived || rpm.value === null || power.value === null) return;
+    const p = this.pull;
+    const top = p.rpm[p.rpm.length - 1] ?? 0;
+    const loaded = power.value > 5;
+    if (p.running && (!loaded || rpm.value < top - 150)) p.running = false;
+    else if (!p.running && loaded && this.rising(rpm.value)) this.pull = { ...none(), running: true };
+    const now = this.pull;
+    if (now.running && rpm.value > (now.rpm[now.rpm.length - 1] ?? 0) && now.rpm.length < ringSize) {
+      now.rpm.push(rpm.value);
+      now.power.push(power.value);
+      now.torque.push(at(this.primary.torque)?.value ?? null);
+    }
+  }
+
+  /** rising reports whether the engine has gained speed over the last half second. */
+  private rising(rpm: number): boolean {
+    const ring = this.rings.get(this.primary.rpm!);
+    const [, values] = ring?.since(this.now - 0.5) ?? [[], []];
+    const was = values[0];
+    return values.length > 4 && was !== null && was !== undefined && rpm > was + 60;
+  }
+
+  all(): Channel[] {
+    return [...this.channels.values()];
+  }
+
+  channel(key: string): Channel | undefined {
+    return this.channels.get(key);
+  }
+
+  value(key: string): Latest | undefined {
+    return this.latest.get(key);
+  }
+
+  ring(key: string): Ring | undefined {
+    return this.rings.get(key);
+  }
+
+  /** age of a value at this moment, s. */
+  age(v: Latest): number {
+    return Math.max(0, v.age) + (performance.now() - v.arrived) / 1000;
+  }
+
+  /** clock is the server's, s since the epoch, going on between windows. */
+  clock(): number {
+    return this.now + (performance.now() - this.arrived) / 1000;
+  }
+}
+
+export const live = new Live();
+
+const mixtures = ["afr", "afr_front", "afr_rear"];
+
+/** usualGauges chooses for a user who has not chosen. */
+export function usualGauges(all: Channel[]): string[] {
+  const first = (name: string) => {
+    const of = all.filter((c) => c.name === name);
+    const beside = all.find((c) => c.name === "horsepower")?.provider;
+    if (mixtures.includes(name)) return of.find((c) => c.source === "innovate") ?? of[0];
+    return of.find((c) => c.provider === beside) ?? of[0];
+  };
+  return ["rpm", "horsepower", "torque", "speed", ...mixtures, "map", "tps", "ect", "iat"].flatMap((name) => {
+    const c = first(name);
+    return c ? [id(c)] : [];
+  });
+}
+
+export function usualStrips(all: Channel[]): string[] {
+  const usual = usualGauges(all);
+  const of = (name: string) => usual.find((key) => all.find((c) => id(c) === key)?.name === name);
+  return ["rpm", "horsepower", "afr_front", "afr"].flatMap((name) => of(name) ?? []).slice(0, 3);
+}
