@@ -32,9 +32,9 @@ func newRun(p *Program) *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Record: listen to the dyno, keep every sample, serve the status page",
+		Short: "Record: listen to the dyno, keep every sample, serve the dashboard",
 		Long: `Listens to the dyno cell, checks and keeps every sample, finds the pulls, and serves
-a status page and the API. Ctrl-C ends it: what is queued is delivered, the session
+the dashboard and the API. Ctrl-C ends it: what is queued is delivered, the session
 is sealed, and a report says what was done.
 
 With --demo it needs no hardware: two simulated providers stream on loopback, with a
@@ -47,7 +47,7 @@ pull every 20 s, and everything is recorded into .demo/.`,
 	o.override(cmd, "preset", "preset", "start from this preset")
 	flags := cmd.Flags()
 	flags.BoolVar(&f.demo, "demo", false, "simulate a dyno cell on loopback")
-	flags.BoolVar(&f.open, "open", false, "open the status page in the browser")
+	flags.BoolVar(&f.open, "open", false, "open the dashboard in the browser")
 	flags.BoolVar(&f.noUI, "no-ui", false, "serve the API only, no pages")
 	flags.Float64Var(&f.seconds, "seconds", 0, "end after so many seconds (default: run until Ctrl-C)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

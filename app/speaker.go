@@ -44,7 +44,7 @@ func (s *speaker) hello(a *recording) {
 		durable = "in memory, NOT durable (queue.persist_to_disk is false)"
 	}
 	s.line("dynotap %s, recording into %s, queue %s", a.program.Version, a.dir, durable)
-	s.line("status page and API: %s", a.server.URL())
+	s.line("dashboard and API: %s", a.server.URL())
 }
 
 // simulated tells what the demo's engine makes, to hold the pulls against.
