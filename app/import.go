@@ -56,10 +56,18 @@ What could not be read is listed with line and column; the exit code is then 3, 
 			for _, path := range files {
 				group.Go(func() error { return batch.one(ctx, c, path, force) })
 			}
-			return errors.Join(group.Wait(), batch.end())
+			return errors.Join(group.Wait(), c.seal(cmd.Context()), batch.end())
 		})
 	}
 	return cmd
+}
+
+// seal seals what was imported, where nobody runs who does it in time.
+func (c *client) seal(ctx context.Context) error {
+	if c.offline == nil {
+		return nil
+	}
+	return c.offline.pipeline.Seal(ctx)
 }
 
 // expand makes files of what the user named: folders are walked, patterns that

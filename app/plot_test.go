@@ -68,7 +68,11 @@ func recorded(t *testing.T) (dir string, pulls []string) {
 			t.Fatal(err)
 		}
 	}
-	found, err := run.SavePulls(t.Context(), run.NewArchive(s, d, func() int64 { return epoch }), capture, run.PullSettings{})
+	archive := run.NewArchive(s, d, func() int64 { return epoch })
+	found, err := run.PullRuns(t.Context(), archive, capture, run.PullSettings{})
+	if err == nil {
+		err = archive.Save(t.Context(), capture.ID, 0, nil, found)
+	}
 	if err != nil || len(found) != 2 {
 		t.Fatal(len(found), err)
 	}

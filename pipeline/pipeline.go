@@ -197,6 +197,9 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 	return p.Recorder.sealDue(ctx)
 }
 
+// Seal seals what is due, for those who do not Start.
+func (p *Pipeline) Seal(ctx context.Context) error { return p.Recorder.sealDue(ctx) }
+
 // Start begins delivery, the live hub, run detection and sealing.
 func (p *Pipeline) Start(ctx context.Context) error {
 	if err := p.Queue.Start(ctx, p.process); err != nil {

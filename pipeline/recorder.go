@@ -74,8 +74,8 @@ type telling struct {
 	hear func(run.Run)
 }
 
-func (t telling) Save(ctx context.Context, capture string, cursor int64, state []byte, runs []run.Run) error {
-	if err := t.Archive.Save(ctx, capture, cursor, state, runs); err != nil {
+func (t telling) Save(ctx context.Context, capture string, cursor int64, state []byte, runs []run.Run, also ...db.Effect) error {
+	if err := t.Archive.Save(ctx, capture, cursor, state, runs, also...); err != nil {
 		return err
 	}
 	for _, r := range runs {
@@ -224,8 +224,8 @@ func (r *Recorder) sealable(ctx context.Context, capture string) int64 {
 	return upTo
 }
 
-// sealableImport: whoever imports a file finds its runs and seals what it can;
-// what a crash has left of that is sealed here.
+// sealableImport: whoever imports a file finds its runs before it ends the
+// capture, and seals only large ones.
 func sealableImport(c store.Capture) int64 {
 	if c.EndedUS == nil {
 		return 0

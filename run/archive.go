@@ -21,8 +21,9 @@ type Archive interface {
 	Load(ctx context.Context, capture string) (Saved, error)
 	// Save enters runs, moves the cursor and replaces the state (nil: removes
 	// it), in one transaction that is durable on return. Of a run that exists
-	// only interval and summary change.
-	Save(ctx context.Context, capture string, cursor int64, state []byte, runs []Run) error
+	// only interval and summary change. Other effects go into the same
+	// transaction, after these.
+	Save(ctx context.Context, capture string, cursor int64, state []byte, runs []Run, also ...db.Effect) error
 }
 
 // Saved is where a Tracker stands.
@@ -66,7 +67,7 @@ func (a *archive) Load(ctx context.Context, capture string) (s Saved, err error)
 	return s, err
 }
 
-func (a *archive) Save(ctx context.Context, capture string, cursor int64, state []byte, runs []Run) error {
+func (a *archive) Save(ctx context.Context, capture string, cursor int64, state []byte, runs []Run, also ...db.Effect) error {
 	name := store.CursorName(follower, capture)
 	effects := []db.Effect{store.CursorEffect(name, cursor), stateEffect(name, state)}
 	for i := range runs {
@@ -80,7 +81,7 @@ func (a *archive) Save(ctx context.Context, capture string, cursor int64, state 
 		}
 		effects = append(effects, effect)
 	}
-	if err := a.Write(ctx, effects...); err != nil {
+	if err := a.Write(ctx, append(effects, also...)...); err != nil {
 		return fmt.Errorf("save runs of capture %s: %w", capture, err)
 	}
 	return nil

@@ -100,6 +100,11 @@ func NewDetector(s PullSettings) *Detector {
 	return &Detector{Settings: s.withDefaults(), PowerSeen: math.MinInt64, Floor: math.MinInt64}
 }
 
+// wanted gives the canonical channels that say anything about pulls.
+func wanted() []string {
+	return []string{channel.RPM, channel.Horsepower, channel.Speed, channel.Force, channel.DrumRPM, channel.Acceleration}
+}
+
 // Wants reports whether samples of a canonical channel say anything about
 // pulls.
 func Wants(name string) bool {

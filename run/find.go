@@ -33,7 +33,7 @@ func (g *gathering) pulls(ctx context.Context, from, to int64, s PullSettings) (
 		for i := range points {
 			minutes[minuteOf(points[i].Time)]++
 		}
-	})
+	}, wanted()...)
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
@@ -59,12 +59,11 @@ func (g *gathering) pulls(ctx context.Context, from, to int64, s PullSettings) (
 	return d.Take(), nil
 }
 
-// SavePulls finds the pulls of a finished capture and enters them as runs with
-// their summaries, and gives those it entered. Finding them again gives the same
-// ids, so that doing it twice enters each once; what overlaps a pull that the
-// capture has already, under another id, is left alone. The capture's other
-// runs, cursor and state stay as they are.
-func SavePulls(ctx context.Context, a Archive, c store.Capture, s PullSettings) ([]Run, error) {
+// PullRuns finds the pulls of a finished capture and gives them as runs with
+// their summaries, to be saved. Finding them again gives the same ids, so that
+// saving twice enters each once; what overlaps a pull that the capture has
+// already, under another id, is left out.
+func PullRuns(ctx context.Context, a Archive, c store.Capture, s PullSettings) ([]Run, error) {
 	pulls, err := FindPulls(ctx, a, c.ID, s)
 	if err != nil {
 		return nil, fmt.Errorf("find pulls: %w", err)
@@ -87,10 +86,7 @@ func SavePulls(ctx context.Context, a Archive, c store.Capture, s PullSettings) 
 		r.StartedAt = startedAt(r.From, c.TimeBase)
 		runs = append(runs, r)
 	}
-	if len(runs) == 0 {
-		return nil, nil
-	}
-	return runs, a.Save(ctx, c.ID, saved.Cursor, saved.State, runs)
+	return runs, nil
 }
 
 // isOtherPull reports whether a run is a pull of another id at the same time.

@@ -45,7 +45,7 @@ func TestPullsOfAFinishedCaptureAreThoseOfTheLiveOne(t *testing.T) {
 				r.seal()
 			}
 			for range 2 { // finding them again changes nothing
-				saved, err := SavePulls(t.Context(), r.archive(), r.capture, PullSettings{})
+				saved, err := savePulls(t, r.archive(), r.capture)
 				if err != nil || len(saved) != len(pulls) {
 					t.Fatalf("%d pulls saved, want %d: %v", len(saved), len(pulls), err)
 				}
@@ -53,6 +53,20 @@ func TestPullsOfAFinishedCaptureAreThoseOfTheLiveOne(t *testing.T) {
 			sameRuns(t, r.of(KindPull), live.of(KindPull))
 		})
 	}
+}
+
+// savePulls enters the pulls of a capture; its cursor and state stay.
+func savePulls(t *testing.T, a Archive, c store.Capture) ([]Run, error) {
+	t.Helper()
+	runs, err := PullRuns(t.Context(), a, c, PullSettings{})
+	if err != nil {
+		return nil, err
+	}
+	saved, err := a.Load(t.Context(), c.ID)
+	if err != nil {
+		return nil, err
+	}
+	return runs, a.Save(t.Context(), c.ID, saved.Cursor, saved.State, runs)
 }
 
 // The tracker's cursor and state stay, and so does what somebody wrote.
@@ -65,14 +79,14 @@ func TestSavingPullsLeavesTheRestAlone(t *testing.T) {
 	if err := a.Save(t.Context(), r.capture.ID, 7, []byte("state"), nil); err != nil {
 		t.Fatal(err)
 	}
-	first, err := SavePulls(t.Context(), a, r.capture, PullSettings{})
+	first, err := savePulls(t, a, r.capture)
 	if err != nil || len(first) != 1 {
 		t.Fatal(len(first), err)
 	}
 	if _, err := r.EditRun(t.Context(), first[0].ID, store.Edit{Name: new("after the cam swap")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := SavePulls(t.Context(), a, r.capture, PullSettings{}); err != nil {
+	if _, err := savePulls(t, a, r.capture); err != nil {
 		t.Fatal(err)
 	}
 	saved, err := a.Load(t.Context(), r.capture.ID)
@@ -95,7 +109,7 @@ func TestAPullThatIsThereUnderAnotherIDIsNotEnteredAgain(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	saved, err := SavePulls(t.Context(), r.archive(), r.capture, PullSettings{})
+	saved, err := savePulls(t, r.archive(), r.capture)
 	if err != nil || len(saved) != len(pulls)-1 || len(r.of(KindPull)) != len(pulls) {
 		t.Errorf("%d saved, %d in all, %v", len(saved), len(r.of(KindPull)), err)
 	}
@@ -199,7 +213,7 @@ func TestA7PeaksAreTheModels(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.put(exact(t, 60, sample.CorrectionNone, channel.RPM, channel.Horsepower, channel.Torque, channel.Force, channel.Speed)...)
-	runs, err := SavePulls(t.Context(), r.archive(), r.capture, PullSettings{})
+	runs, err := savePulls(t, r.archive(), r.capture)
 	if err != nil || len(runs) != 3 {
 		t.Fatal(len(runs), err)
 	}

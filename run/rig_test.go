@@ -179,11 +179,11 @@ func (f *fragile) Read(ctx context.Context, q store.Query, fn func(*store.Channe
 	return f.Archive.Read(ctx, q, fn)
 }
 
-func (f *fragile) Save(ctx context.Context, capture string, cursor int64, state []byte, runs []Run) error {
+func (f *fragile) Save(ctx context.Context, capture string, cursor int64, state []byte, runs []Run, also ...db.Effect) error {
 	if f.fail("save") {
 		return errInjected
 	}
-	return f.Archive.Save(ctx, capture, cursor, state, runs)
+	return f.Archive.Save(ctx, capture, cursor, state, runs, also...)
 }
 
 func (f *fragile) Load(ctx context.Context, capture string) (Saved, error) {

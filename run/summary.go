@@ -114,7 +114,7 @@ type moment struct {
 
 // read reads samples at from <= t <= to. Damage is noted and is no error.
 func (g *gathering) read(ctx context.Context, from, to int64, fn func(*store.Channel, []store.Point), channels ...string) error {
-	q := store.Query{Capture: g.capture, Channels: channels, FromUS: &from}
+	q := store.Query{Capture: g.capture, Channels: channels, Optional: true, FromUS: &from}
 	if to < math.MaxInt64 {
 		q.ToUS = new(to + 1)
 	}
@@ -122,20 +122,8 @@ func (g *gathering) read(ctx context.Context, from, to int64, fn func(*store.Cha
 		fn(c, points)
 		return nil
 	})
-	switch {
-	case errors.Is(err, store.ErrDamaged):
+	if errors.Is(err, store.ErrDamaged) {
 		g.damaged = true
-		return nil
-	case errors.Is(err, store.ErrNoChannel) && len(channels) > 1:
-		// Nothing was given yet. Of a live capture the store knows only the
-		// channels that spoke around these times.
-		for _, key := range channels {
-			if err := g.read(ctx, from, to, fn, key); err != nil {
-				return err
-			}
-		}
-		return nil
-	case errors.Is(err, store.ErrNoChannel):
 		return nil
 	}
 	return err

@@ -55,38 +55,50 @@ func validID(id string) bool {
 // PutCapture enters a capture before its first batch. Of one that exists only
 // the attributes change. It blocks on a commit.
 func (s *Store) PutCapture(ctx context.Context, c Capture) error {
-	if !validID(c.ID) {
-		return fmt.Errorf("capture %q: %w", c.ID, ErrBadID)
-	}
-	attributes, err := json.Marshal(c.Attributes)
+	effect, err := CaptureEffect(c)
 	if err != nil {
-		return fmt.Errorf("capture %s: %w", c.ID, err)
+		return err
 	}
-	err = s.db.Write(ctx, func(tx *db.Tx) error {
-		return tx.Exec(`INSERT INTO captures (id, kind, source, started_us, ended_us, time_base, attributes)
-			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET attributes = excluded.attributes`,
-			c.ID, string(c.Kind), c.Source, nullable(c.StartedUS), nullable(c.EndedUS), string(c.TimeBase), string(attributes))
-	})
-	if err != nil {
+	if err := s.db.Write(ctx, effect); err != nil {
 		return fmt.Errorf("store capture %s: %w", c.ID, err)
 	}
 	return nil
 }
 
+// CaptureEffect is PutCapture in somebody else's transaction.
+func CaptureEffect(c Capture) (db.Effect, error) {
+	if !validID(c.ID) {
+		return nil, fmt.Errorf("capture %q: %w", c.ID, ErrBadID)
+	}
+	attributes, err := json.Marshal(c.Attributes)
+	if err != nil {
+		return nil, fmt.Errorf("capture %s: %w", c.ID, err)
+	}
+	return func(tx *db.Tx) error {
+		return tx.Exec(`INSERT INTO captures (id, kind, source, started_us, ended_us, time_base, attributes)
+			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET attributes = excluded.attributes`,
+			c.ID, string(c.Kind), c.Source, nullable(c.StartedUS), nullable(c.EndedUS), string(c.TimeBase), string(attributes))
+	}, nil
+}
+
 // EndCapture notes when a capture ended. Batches that come late are still
 // taken.
 func (s *Store) EndCapture(ctx context.Context, id string, endedUS int64) error {
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
+	if err := s.db.Write(ctx, EndEffect(id, endedUS)); err != nil {
+		return fmt.Errorf("end capture %s: %w", id, err)
+	}
+	return nil
+}
+
+// EndEffect is EndCapture in somebody else's transaction.
+func EndEffect(id string, endedUS int64) db.Effect {
+	return func(tx *db.Tx) error {
 		err := tx.Exec(`UPDATE captures SET ended_us = ? WHERE id = ?`, endedUS, id)
 		if err == nil && tx.Changes() == 0 {
 			err = ErrNoCapture
 		}
 		return err
-	})
-	if err != nil {
-		return fmt.Errorf("end capture %s: %w", id, err)
 	}
-	return nil
 }
 
 const captureColumns = `SELECT id, kind, source, started_us, ended_us, time_base, attributes FROM captures `

@@ -40,17 +40,20 @@ func (s *Store) segmentPath(c *Capture, number int) string {
 func (s *Store) file(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
 
 // makeFolder creates the folder of a file and makes its entries durable up to
-// the data directory.
+// the data directory, those that this store has not made durable before. It is
+// called, as removeFiles is, by whoever holds s.sealing.
 func (s *Store) makeFolder(name string) error {
 	folder := path.Dir(name)
 	if err := os.MkdirAll(s.file(folder), 0o755); err != nil {
 		return fmt.Errorf("create folder: %w", err)
 	}
-	for ; folder != "." && folder != "/"; folder = path.Dir(folder) {
+	month := path.Dir(folder)
+	for ; folder != "." && folder != "/" && !s.months[folder]; folder = path.Dir(folder) {
 		if err := durable.Dir(s.file(path.Dir(folder))); err != nil {
 			return err
 		}
 	}
+	s.months[month] = true
 	return nil
 }
 
@@ -198,6 +201,7 @@ func (s *Store) removeFiles(names []string) error {
 			if os.Remove(s.file(folder)) != nil {
 				break // not empty
 			}
+			delete(s.months, folder)
 		}
 	}
 	return errors.Join(errs...)

@@ -16,6 +16,9 @@ type Query struct {
 	Capture string
 	// Channels are keys, canonical names or labels; none chooses all channels.
 	Channels []string
+	// Optional passes over names that no channel has at these times, in place
+	// of ErrNoChannel.
+	Optional bool
 	// FromUS and ToUS choose the times from <= t < to; nil is no bound.
 	FromUS, ToUS *int64
 	// Native asks for values in the channels' native units.
@@ -153,7 +156,7 @@ func (r *reading) choose(sealed *sealedFiles) error {
 		}
 	}
 	for i, name := range r.q.Channels {
-		if !found[i] {
+		if !found[i] && !r.q.Optional {
 			return fmt.Errorf("%w: %q", ErrNoChannel, name)
 		}
 	}

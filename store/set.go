@@ -55,12 +55,29 @@ func (s *Store) PutSet(ctx context.Context, set *sample.ChannelSet) error {
 	if _, ok := s.sets.get(id); ok {
 		return nil
 	}
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
+	if err := s.db.Write(ctx, setEffect(set)); err != nil {
+		return fmt.Errorf("store channel set %s: %w", id, err)
+	}
+	s.sets.put(set)
+	return nil
+}
+
+func setEffect(set *sample.ChannelSet) db.Effect {
+	return func(tx *db.Tx) error {
+		id := set.ID()
 		return tx.Exec(`INSERT INTO channel_sets (id, source, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 			id[:], set.Source(), set.Encode())
-	})
+	}
+}
+
+// PutCaptureAndSet is PutCapture and PutSet in one commit.
+func (s *Store) PutCaptureAndSet(ctx context.Context, c Capture, set *sample.ChannelSet) error {
+	effect, err := CaptureEffect(c)
 	if err != nil {
-		return fmt.Errorf("store channel set %s: %w", id, err)
+		return err
+	}
+	if err := s.Write(ctx, setEffect(set), effect); err != nil {
+		return fmt.Errorf("store capture %s: %w", c.ID, err)
 	}
 	s.sets.put(set)
 	return nil

@@ -60,7 +60,8 @@ type Store struct {
 	opts Options
 	sets setCache
 
-	sealing chan struct{} // holds a token while somebody seals
+	sealing chan struct{}   // holds a token while somebody seals
+	months  map[string]bool // folders known to be durable, for whom holds it
 
 	mu      sync.Mutex
 	waiting map[string]waiting // captures with chunks, as SealDue saw them
@@ -106,7 +107,7 @@ func Open(ctx context.Context, d *db.DB, dir string, opts Options) (*Store, erro
 	}
 	s := &Store{
 		db: d, dir: dir, opts: opts,
-		sealing: make(chan struct{}, 1),
+		sealing: make(chan struct{}, 1), months: make(map[string]bool),
 		waiting: make(map[string]waiting), readers: make(map[string]*readers),
 		step: func(string) error { return nil },
 	}

@@ -126,7 +126,9 @@ func (o *original) mark(file string) error {
 
 func (o *original) pendingPath() string { return filepath.Join(o.dir, o.hash+pendingSuffix) }
 
-// settle takes the mark away, and the copy too if nothing of it was taken.
+// settle takes the mark away, and the copy too if nothing of it was taken. It
+// need not be durable: a mark that comes back finds the import done, or the
+// same refusal.
 func (o *original) settle(keep bool) error {
 	err := os.Remove(o.pendingPath())
 	if !keep {
@@ -135,7 +137,7 @@ func (o *original) settle(keep bool) error {
 	if err != nil {
 		return fmt.Errorf("finish %s: %w", o.name, err)
 	}
-	return durable.Dir(o.dir)
+	return nil
 }
 
 // release closes the copy, and removes one that was not accepted.

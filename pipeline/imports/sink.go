@@ -33,6 +33,9 @@ const (
 	sealEvery = 8_000_000
 	// maxWarnings bounds what a report lists; the rest is counted.
 	maxWarnings = 100
+	// inMemorySamples is up to how many samples of a run are analysed in memory,
+	// 24 bytes each.
+	inMemorySamples = 400_000
 )
 
 // failure is an error of ours, not of the file.
@@ -119,18 +122,28 @@ type sink struct {
 	begun   *format.Run
 	capture *store.Capture // nil before the run's first sample
 	first   store.Capture  // of the first run, which keeps the report
+	ended   *ended
 	ids     *sample.BatchIDs
 	sets    map[*sample.ChannelSet]*prepared
 	order   []*prepared
 
 	from, to int64 // of what was kept
+	samples  int   // of this run
 	unsealed int
 	rejected map[string]int64
 }
 
 type prepared struct {
-	set  *sample.ChannelSet
-	plan *validate.Plan
+	set    *sample.ChannelSet
+	plan   *validate.Plan
+	stored bool
+}
+
+// ended is a run whose samples are all stored and that is to be entered.
+type ended struct {
+	capture string
+	runs    []run.Run // the file's, then its pulls
+	endedUS int64
 }
 
 func (im *Importer) newSink(ctx context.Context, o *original, name string) (*sink, error) {
@@ -186,7 +199,7 @@ func (s *sink) Begin(r format.Run) error {
 	}
 	s.begun, s.capture = &r, nil
 	s.sets, s.order, s.rejected = map[*sample.ChannelSet]*prepared{}, nil, map[string]int64{}
-	s.from, s.to = math.MaxInt64, math.MinInt64
+	s.from, s.to, s.samples, s.unsealed = math.MaxInt64, math.MinInt64, 0, 0
 	return nil
 }
 
@@ -221,7 +234,7 @@ func (s *sink) batch(b *sample.Batch) error {
 	for i := range keep {
 		s.from, s.to = min(s.from, keep[i].Time), max(s.to, keep[i].Time)
 	}
-	if err := s.open(); err != nil {
+	if err := s.open(p); err != nil {
 		return err
 	}
 	out := sample.Batch{
@@ -232,6 +245,7 @@ func (s *sink) batch(b *sample.Batch) error {
 	if _, err := s.queue.Enqueue(s.ctx, item); err != nil {
 		return err
 	}
+	s.samples += len(keep)
 	s.unsealed += len(keep)
 	if s.fill++; s.fill >= waiting {
 		return s.drain()
@@ -245,19 +259,21 @@ func (s *sink) prepare(set *sample.ChannelSet) (*prepared, error) {
 	}
 	// The set is the format's, whatever name that gave it, so that keys are those of the file.
 	resolved := sample.NewChannelSet(s.report.Format, s.im.opts.Resolver.ResolveSet(set).Channels())
-	if err := s.im.opts.Store.PutSet(s.ctx, resolved); err != nil {
-		return nil, err
-	}
 	p := &prepared{set: resolved, plan: validate.Compile(resolved, s.im.opts.Validation(s.report.Format), s.im.opts.Ranges)}
 	s.sets[set] = p
 	s.order = append(s.order, p)
 	return p, nil
 }
 
-// open enters the run's capture with its first sample.
-func (s *sink) open() error {
+// open enters the run's capture with its first sample, and each set before the
+// first batch that points into it.
+func (s *sink) open(p *prepared) error {
 	if s.capture != nil {
-		return nil
+		if p.stored {
+			return nil
+		}
+		p.stored = true
+		return s.im.opts.Store.PutSet(s.ctx, p.set)
 	}
 	index := len(s.report.Runs)
 	prefix := sha256.Sum256(fmt.Appendf(nil, "%s %d", s.file.hash, index))
@@ -271,9 +287,10 @@ func (s *sink) open() error {
 	if s.begun.Dated {
 		c.TimeBase, c.StartedUS = store.Absolute, new(s.from)
 	}
-	if err := s.im.opts.Store.PutCapture(s.ctx, c); err != nil {
+	if err := s.im.opts.Store.PutCaptureAndSet(s.ctx, c, p.set); err != nil {
 		return err
 	}
+	p.stored = true
 	s.capture, s.ids = &c, sample.ContentBatchIDs(prefix)
 	if index == 0 {
 		s.first = c
@@ -312,6 +329,9 @@ func (s *sink) endRun() error {
 	if s.begun == nil {
 		return nil
 	}
+	if err := s.enter(); err != nil {
+		return err
+	}
 	defer func() { s.begun = nil }()
 	for _, reason := range slices.Sorted(maps.Keys(s.rejected)) {
 		s.Warn(fmt.Sprintf("%d samples were rejected: %s", s.rejected[reason], strings.ReplaceAll(reason, "_", " ")))
@@ -325,31 +345,71 @@ func (s *sink) endRun() error {
 	if err := s.drain(); err != nil {
 		return err
 	}
-	s.unsealed = 0
-	if err := s.im.opts.Store.Seal(s.ctx, s.capture.ID, 0); err != nil {
-		return err
-	}
-	r, err := s.summarise()
+	runs, err := s.analyse()
 	if err != nil {
 		return err
 	}
-	if err := s.im.archive.Save(s.ctx, s.capture.ID, 0, nil, []run.Run{r}); err != nil {
-		return err
-	}
-	pulls, err := run.SavePulls(s.ctx, s.im.archive, *s.capture, run.PullSettings{})
-	if err != nil {
-		return err
-	}
-	s.report.Pulls += len(pulls)
-	s.report.Runs = append(s.report.Runs, r)
-	ended := s.im.opts.Now()
+	s.report.Runs = append(s.report.Runs, runs[0])
+	s.ended = &ended{s.capture.ID, runs, s.im.opts.Now()}
 	if s.begun.Dated {
-		ended = s.to
+		s.ended.endedUS = s.to
 	}
-	return s.im.opts.Store.EndCapture(s.ctx, s.capture.ID, ended)
+	return nil
 }
 
-func (s *sink) summarise() (run.Run, error) {
+// enter saves the run that has ended, with more in the same commit.
+func (s *sink) enter(also ...db.Effect) error {
+	e := s.ended
+	s.ended = nil
+	if e == nil {
+		return nil
+	}
+	also = append(also, store.EndEffect(e.capture, e.endedUS))
+	return s.im.archive.Save(s.ctx, e.capture, 0, nil, e.runs, also...)
+}
+
+// inMemory is an archive of which one capture is read from memory.
+type inMemory struct {
+	run.Archive
+	snapshot *run.Snapshot
+}
+
+func (a inMemory) Read(ctx context.Context, q store.Query, fn func(*store.Channel, []store.Point) error) error {
+	return a.snapshot.Read(ctx, q, fn)
+}
+
+// analyse makes the run of the file's samples, and those of the pulls in it.
+// What is small is read once, and sealed whenever what was recorded is; the rest
+// is sealed before, because it is read several times and files know where each
+// channel lies.
+func (s *sink) analyse() ([]run.Run, error) {
+	archive := s.im.archive
+	if s.samples <= inMemorySamples {
+		snapshot, err := run.TakeSnapshot(s.ctx, archive, s.capture.ID)
+		if err != nil {
+			return nil, err
+		}
+		archive = inMemory{archive, snapshot}
+	} else if err := s.im.opts.Store.Seal(s.ctx, s.capture.ID, 0); err != nil {
+		return nil, err
+	}
+	r, err := s.summarise(archive)
+	if err != nil {
+		return nil, err
+	}
+	pulls, err := run.PullRuns(s.ctx, archive, *s.capture, run.PullSettings{})
+	s.report.Pulls += len(pulls)
+	if len(pulls) == 1 && isWhole(&pulls[0], &r) {
+		pulls = nil
+	}
+	return append([]run.Run{r}, pulls...), err
+}
+
+// isWhole reports whether a file is one pull, which needs no second entry in
+// the list: it takes nine tenths of the time.
+func isWhole(pull, file *run.Run) bool { return 10*pull.DurationMS >= 9*file.DurationMS }
+
+func (s *sink) summarise(archive run.Archive) (run.Run, error) {
 	index := len(s.report.Runs)
 	name := s.begun.Name
 	if name == "" {
@@ -366,7 +426,7 @@ func (s *sink) summarise() (run.Run, error) {
 		r.StartedAt = new(sample.Time(s.from))
 	}
 	var err error
-	r.Summary, err = run.Summarise(s.ctx, s.im.archive, s.capture.ID, s.from, s.to)
+	r.Summary, err = run.Summarise(s.ctx, archive, s.capture.ID, s.from, s.to)
 	for _, n := range s.rejected {
 		r.Rejected += n
 	}
@@ -416,5 +476,9 @@ func (s *sink) close() error {
 		return err
 	}
 	s.first.Attributes[attributeReport] = string(text)
-	return s.im.opts.Store.PutCapture(s.ctx, s.first)
+	effect, err := store.CaptureEffect(s.first)
+	if err != nil {
+		return err
+	}
+	return s.enter(effect)
 }
