@@ -217,10 +217,7 @@ func (s *sink) batch(b *sample.Batch) error {
 	if len(b.Samples) == 0 {
 		return nil
 	}
-	p, err := s.prepare(b.Set)
-	if err != nil {
-		return err
-	}
+	p := s.prepare(b.Set)
 	var found validate.Counts
 	keep := p.plan.Check(b.Samples, &found)
 	for reason, n := range found.Rejected {
@@ -253,16 +250,16 @@ func (s *sink) batch(b *sample.Batch) error {
 	return nil
 }
 
-func (s *sink) prepare(set *sample.ChannelSet) (*prepared, error) {
+func (s *sink) prepare(set *sample.ChannelSet) *prepared {
 	if p, ok := s.sets[set]; ok {
-		return p, nil
+		return p
 	}
 	// The set is the format's, whatever name that gave it, so that keys are those of the file.
 	resolved := sample.NewChannelSet(s.report.Format, s.im.opts.Resolver.ResolveSet(set).Channels())
 	p := &prepared{set: resolved, plan: validate.Compile(resolved, s.im.opts.Validation(s.report.Format), s.im.opts.Ranges)}
 	s.sets[set] = p
 	s.order = append(s.order, p)
-	return p, nil
+	return p
 }
 
 // open enters the run's capture with its first sample, and each set before the
