@@ -75,7 +75,8 @@ func (a *recording) open(ctx context.Context) (err error) {
 	a.pipeline, err = pipeline.New(ctx, pipeline.Options{
 		DB: a.db, Dir: a.dir, Durable: cfg.Queue.PersistToDisk, Queue: queueing(cfg.Queue),
 		Resolver: resolver, Ranges: ranges, Critical: cfg.CriticalChannels,
-		Source: strings.Join(a.enabledSources(), "+"), Clock: a.clock, Registerer: a.registry, Logger: a.logger,
+		Windows: windowing(&cfg.Aggregation),
+		Source:  strings.Join(a.enabledSources(), "+"), Clock: a.clock, Registerer: a.registry, Logger: a.logger,
 		Run: a.say.run,
 	})
 	if err != nil {

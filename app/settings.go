@@ -1,8 +1,12 @@
 package app
 
 import (
+	"time"
+
 	"dynotap/config"
+	"dynotap/pipeline"
 	"dynotap/queue"
+	"dynotap/run/window"
 	"dynotap/source"
 )
 
@@ -31,6 +35,17 @@ func supervision(s config.SourceSettings) source.Settings {
 		ReconnectDelay: s.ReconnectDelay,
 		StaleAfter:     s.Custom.StaleDataThresholdSec.Duration(),
 	}
+}
+
+// windowing turns the section aggregation into the pipeline's settings.
+func windowing(a *config.Aggregation) pipeline.Windows {
+	w := pipeline.Windows{Width: time.Duration(a.WindowMS * float64(time.Millisecond)), Statistics: map[string]window.Statistic{}}
+	for statistic, channels := range map[window.Statistic][]string{window.Mean: a.Mean, window.Min: a.Min, window.Max: a.Max} {
+		for _, name := range channels {
+			w.Statistics[name] = statistic
+		}
+	}
+	return w
 }
 
 // queueing turns the section queue into the queue's settings.

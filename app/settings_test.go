@@ -1,9 +1,14 @@
 package app
 
 import (
+	"maps"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
+	"dynotap/config"
+	"dynotap/run/window"
 	"dynotap/source/jetdrive"
 )
 
@@ -48,5 +53,23 @@ func TestK6MaxFrameDropRatePercent(t *testing.T) {
 		if got := networkRemarks(lossy, test.limit); got != test.want {
 			t.Errorf("%+v: %q", test, got)
 		}
+	}
+}
+
+// What is stored with these settings, pipeline/windows_test.go shows.
+func TestK6Aggregation(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Load(config.LoadOptions{Path: configured(t, `{"aggregation": {"window_ms": 500, "mean": ["torque"], "min": ["afr"], "max": ["horsepower"]}}`)[1]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := windowing(&cfg.Config.Aggregation)
+	want := map[string]window.Statistic{"torque": window.Mean, "afr": window.Min, "horsepower": window.Max}
+	if got.Width != 500*time.Millisecond || !maps.Equal(got.Statistics, want) {
+		t.Errorf("%+v", got)
+	}
+	_, err = config.Load(config.LoadOptions{Path: configured(t, `{"aggregation": {"mean": ["afr"], "max": ["afr"]}}`)[1]})
+	if err == nil || !strings.Contains(err.Error(), `aggregation.max: "afr" is in aggregation.mean too`) {
+		t.Errorf("a channel with two statistics: %v", err)
 	}
 }

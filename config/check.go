@@ -38,6 +38,24 @@ func (c *collector) check(r *resolved) {
 			path{"server", "listen"}, path{"server", "token"})
 	}
 	c.checkChannels(r)
+	c.checkAggregation(r)
+}
+
+// checkAggregation checks that a channel has one statistic.
+func (c *collector) checkAggregation(r *resolved) {
+	lists, seen := r.config.Aggregation, map[string]string{}
+	for _, list := range []struct {
+		name     string
+		channels []string
+	}{{"mean", lists.Mean}, {"min", lists.Min}, {"max", lists.Max}} {
+		at := path{"aggregation", list.name}
+		for _, name := range list.channels {
+			if other, twice := seen[name]; twice && other != list.name {
+				c.conflict(r, fmt.Sprintf("%s: %q is in aggregation.%s too: keep one of them", at, shorten(name), other), at)
+			}
+			seen[name] = list.name
+		}
+	}
 }
 
 // checkSensors checks that what is known of sensors is of sensors that are

@@ -29,6 +29,8 @@ type Config struct {
 
 	Queue Queue `json:"queue" doc:"The queue between the sources and the store."`
 
+	Aggregation Aggregation `json:"aggregation" doc:"Windows that are stored in place of every sample."`
+
 	DefaultRetry          Retry          `json:"default_retry" doc:"How a source that cannot connect tries again; data_sources may differ."`
 	DefaultCircuitBreaker CircuitBreaker `json:"default_circuit_breaker" doc:"When to leave a failing source alone for a while; data_sources may differ."`
 	DefaultValidation     Validation     `json:"default_validation" doc:"What is checked and what becomes of bad samples; data_sources may differ."`
@@ -60,6 +62,14 @@ type Queue struct {
 	MaxRetries       int     `json:"max_retries" default:"3" min:"0" max:"1000" doc:"Times a failed delivery is repeated before the batch becomes a dead letter."`
 	Workers          int     `json:"workers" default:"1" min:"1" max:"64" doc:"Deliveries made side by side."`
 	Fsync            bool    `json:"fsync" default:"true" doc:"Whether what is stored, and with persist_to_disk what is accepted, survives power loss too; costs a disk flush a group."`
+}
+
+// Aggregation is the section aggregation (CONFORMANCE A5).
+type Aggregation struct {
+	WindowMS float64  `json:"window_ms" default:"0" min:"0" max:"60000" doc:"Milliseconds of a window of which one value a channel is stored; 0 stores every sample. The guide's window is 50. Bad samples and critical channels are stored as they come."`
+	Mean     []string `json:"mean" doc:"Channels, by canonical name or label, of which the mean of a window is stored; of all others the last value."`
+	Min      []string `json:"min" doc:"Channels of which the lowest value of a window is stored."`
+	Max      []string `json:"max" doc:"Channels of which the highest value of a window is stored."`
 }
 
 // Retry says how an attempt is repeated (CONFORMANCE C2).
@@ -155,8 +165,8 @@ type Custom struct {
 	MaxFrameDropRatePercent float64  `json:"max_frame_drop_rate_percent" default:"5" min:"0" max:"100" only:"jetdrive" doc:"Per cent of a provider's frames that may be lost before the source is reported as lossy."`
 	WarmupTimeoutSec        Seconds  `json:"warmup_timeout_sec" default:"30" min:"0" max:"3600" only:"innovate" doc:"Seconds a sensor may warm up before that is reported."`
 	FreeAirAFRThreshold     float64  `json:"free_air_afr_threshold" default:"28" min:"6" max:"100" only:"innovate" doc:"AFR above which a sensor is taken to be in free air."`
-	MaxFileSizeMB           *float64 `json:"max_file_size_mb" min:"0.001" max:"10000000" only:"csv,winpep,powervision,jetdrivelog,wp8,pcap,mlg" doc:"Megabytes a file may have; no limit where it is not given."`
-	SupportedEncodings      []string `json:"supported_encodings" enum:"utf-8,utf-16,cp1252,latin-1" only:"csv,winpep,powervision,jetdrivelog" doc:"Encodings a file may have; any that is recognised where it is not given."`
+	MaxFileSizeMB           *float64 `json:"max_file_size_mb" min:"0.001" max:"10000000" only:"csv,winpep,powervision,jetdrivelog,wp8,pcap,mlg,msl" doc:"Megabytes a file may have; no limit where it is not given."`
+	SupportedEncodings      []string `json:"supported_encodings" enum:"utf-8,utf-16,cp1252,latin-1" only:"csv,winpep,powervision,jetdrivelog,msl" doc:"Encodings a file may have; any that is recognised where it is not given."`
 
 	// Extra holds the settings of a source that is not one of ours, as
 	// encoding/json gives them.

@@ -52,6 +52,7 @@ type Intake struct {
 	resolver *channel.Resolver
 	ranges   validate.Ranges
 	critical map[string]bool // canonical names, labels or addresses
+	windows  Windows
 	queue    *queue.Queue
 	store    *store.Store
 	session  *session
@@ -108,7 +109,10 @@ func (in *Intake) accept(ctx context.Context, l *lane, b *sample.Batch) error {
 		in.ledger.abandon(l.name, len(rest), reasonStopped)
 		return err
 	}
-	return in.enqueue(ctx, l, &resolved, rest, b.Priority)
+	if in.windows.Width <= 0 {
+		return in.enqueue(ctx, l, &resolved, rest, b.Priority)
+	}
+	return in.gather(ctx, l, p, &resolved, rest)
 }
 
 // place gives a batch its resolved channel set and its capture, both durable.

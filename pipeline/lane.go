@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -14,6 +15,7 @@ type prepared struct {
 	set      *sample.ChannelSet
 	plan     *validate.Plan
 	critical []bool // by channel index; nil where no channel is critical
+	windows  *windowed
 }
 
 // maxPrepared bounds the sets a lane remembers: a source has one per provider
@@ -31,6 +33,7 @@ type lane struct {
 	payload  []byte
 	urgent   []sample.Sample // used again for each batch, as is rest
 	rest     []sample.Sample
+	single   []sample.Sample // those that are in no window
 
 	stuck error // why its batch waits outside the queue; under Intake.mu
 
@@ -54,8 +57,9 @@ func (in *Intake) prepare(l *lane, set *sample.ChannelSet) *prepared {
 		}
 	}
 	if len(l.ready) >= maxPrepared {
-		clear(l.ready)
+		maps.DeleteFunc(l.ready, func(_ *sample.ChannelSet, old *prepared) bool { return !old.windows.open() })
 	}
+	p.windows = in.windows.of(resolved)
 	return p
 }
 

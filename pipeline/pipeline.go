@@ -40,6 +40,8 @@ type Options struct {
 	// Critical channels, by canonical name, label or address, go ahead of
 	// everything else.
 	Critical []string
+	// Windows, if it has a width, are stored in place of every sample.
+	Windows Windows
 	// Source names the session's runs.
 	Source string
 
@@ -107,7 +109,7 @@ func New(ctx context.Context, o Options) (*Pipeline, error) {
 		critical[name] = true
 	}
 	p.Intake = &Intake{
-		resolver: o.Resolver, ranges: o.Ranges, critical: critical,
+		resolver: o.Resolver, ranges: o.Ranges, critical: critical, windows: o.Windows,
 		queue: p.Queue, store: st, session: &session{store: st, clock: o.Clock, source: o.Source, begun: p.Recorder.follow}, ledger: p.Ledger, hub: p.Hub, latency: latency,
 		ids: sample.NewBatchIDs(), clock: o.Clock, accepted: o.Accepted, logger: o.Logger,
 		lanes: map[string]*lane{},
@@ -218,6 +220,7 @@ func (p *Pipeline) Start(ctx context.Context) error {
 // session, finds its last runs and seals it, all until ctx ends, and tells
 // what is left in the queue for the next start.
 func (p *Pipeline) Stop(ctx context.Context) (Left, error) {
+	p.Intake.flush(ctx)
 	err := p.Queue.Stop(ctx)
 	if _, drain := p.Queue.Drain(ctx, p.process, -1); drain != nil {
 		err = errors.Join(err, drain)

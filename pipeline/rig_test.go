@@ -34,6 +34,7 @@ type setup struct {
 	vfs      string
 	logger   *slog.Logger
 	critical []string
+	windows  Windows
 	queue    func(*queue.Settings)
 	store    store.Options
 	process  func(queue.Processor) queue.Processor
@@ -78,7 +79,7 @@ func openRig(t *testing.T, dir string, s setup) *rig {
 	}
 	r.Pipeline, err = New(t.Context(), Options{
 		DB: d, Dir: dir, Durable: !s.memory, Queue: settings, Store: s.store, Resolver: resolver,
-		Ranges: validate.DefaultRanges(), Critical: s.critical, Source: "cell", Clock: r.clock,
+		Ranges: validate.DefaultRanges(), Critical: s.critical, Windows: s.windows, Source: "cell", Clock: r.clock,
 		Logger: s.logger, Accepted: s.accepted, Run: s.run,
 	})
 	if err != nil {

@@ -91,6 +91,7 @@ type Cell struct {
 	Last           float64
 	At             int64 // time of Last, µs
 	Sum, Low, High float64
+	Quality        sample.Quality // the worst of those counted
 }
 
 // Value gives a statistic; false where there is none. A silent channel has a
@@ -159,11 +160,12 @@ func New(s Settings, emit func(Window)) *Aggregator {
 // Losses gives what was left out so far.
 func (a *Aggregator) Losses() Losses { return a.losses }
 
-// Add takes a sample; its value may be in any unit.
-func (a *Aggregator) Add(s sample.Sample) {
+// Add takes a sample, whose value may be in any unit, and reports whether it is
+// in a window: if not, it is one of the Losses.
+func (a *Aggregator) Add(s sample.Sample) bool {
 	if s.Quality >= sample.Bad || math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
 		a.losses.Unusable++
-		return
+		return false
 	}
 	if a.begun && a.newest-s.Time > a.settings.Restart.Microseconds() {
 		a.Flush()
@@ -177,7 +179,7 @@ func (a *Aggregator) Add(s sample.Sample) {
 	w := a.window(a.start(s.Time))
 	if w == nil {
 		a.losses.Late++
-		return
+		return false
 	}
 	c := w.cells[s.Channel]
 	if c == nil {
@@ -187,10 +189,24 @@ func (a *Aggregator) Add(s sample.Sample) {
 	c.Count++
 	c.Sum += s.Value
 	c.Low, c.High = min(c.Low, s.Value), max(c.High, s.Value)
+	c.Quality = max(c.Quality, s.Quality)
 	if s.Time >= c.At {
 		c.Last, c.At = s.Value, s.Time
 	}
+	return true
 }
+
+// Advance says that time has come to t, where the stream itself may be silent:
+// windows before it are given out.
+func (a *Aggregator) Advance(t int64) {
+	if a.begun && t > a.newest {
+		a.newest = t
+		a.complete(t - a.settings.Wait.Microseconds())
+	}
+}
+
+// Open reports whether there are windows that have not been given out.
+func (a *Aggregator) Open() bool { return len(a.open) > 0 }
 
 // Flush gives out what is open: the stream has ended or begins anew.
 func (a *Aggregator) Flush() {
