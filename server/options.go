@@ -142,13 +142,15 @@ type Runs interface {
 	DeleteRun(ctx context.Context, id string) error
 }
 
-// Samples reads runs. Both give store.ErrNoRun, store.ErrNoChannel and
+// Samples reads runs. All give store.ErrNoRun, store.ErrNoChannel and
 // ErrBadRequest.
 type Samples interface {
 	Samples(ctx context.Context, run string, q SampleQuery) (SampleSet, error)
 	// Export writes the run to w as it goes. An error before the first byte
 	// reaches the client as one, a later one breaks the connection off.
 	Export(ctx context.Context, run string, f ExportFormat, w io.Writer) error
+	// Merge brings the readings of another run to the points of a run.
+	Merge(ctx context.Context, run string, q MergeQuery) (Merge, error)
 }
 
 // SampleQuery chooses samples of a run.

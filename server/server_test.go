@@ -40,6 +40,7 @@ type cell struct {
 	runFilter store.RunFilter
 	query     SampleQuery
 	format    ExportFormat
+	merge     MergeQuery
 	export    func(context.Context, io.Writer) error
 	recording *Recording
 	hub       *pipeline.Hub
@@ -224,6 +225,17 @@ func (c *cell) Samples(ctx context.Context, id string, q SampleQuery) (SampleSet
 func (c *cell) Export(ctx context.Context, _ string, f ExportFormat, w io.Writer) error {
 	c.format = f
 	return c.export(ctx, w)
+}
+
+func (c *cell) Merge(_ context.Context, _ string, q MergeQuery) (Merge, error) {
+	c.merge = q
+	if q.With == "other" {
+		return Merge{}, fmt.Errorf("%w: clocks", ErrBadRequest)
+	}
+	return Merge{
+		Report: MergeReport{Clock: ClockReport{How: "same"}, Points: 2, Merged: []MergedSensor{{Name: "afr", Used: 1}}},
+		Write:  func(ctx context.Context, _ string, w io.Writer) error { return c.export(ctx, w) },
+	}, nil
 }
 
 func (c *cell) Recording() *Recording { return c.recording }
