@@ -18,6 +18,7 @@ import (
 	"dynotap/format"
 	"dynotap/format/csv"
 	"dynotap/internal/db"
+	"dynotap/pipeline"
 	"dynotap/sample"
 	"dynotap/store"
 	"dynotap/validate"
@@ -80,6 +81,16 @@ func (r *rig) samples(capture string) (n int) {
 	return n
 }
 
+// account is what is booked of a format; it must add up.
+func (r *rig) account(name string) pipeline.Account {
+	r.t.Helper()
+	accounts, total := r.opts.Ledger.Snapshot()
+	if total.Balance() != 0 {
+		r.t.Errorf("the sum is off: %+v", total)
+	}
+	return accounts[name]
+}
+
 func (r *rig) originals() (names []string) {
 	r.t.Helper()
 	entries, err := os.ReadDir(filepath.Join(r.dir, originalsDir))
@@ -105,6 +116,9 @@ func TestTheSameContentIsTheSameRun(t *testing.T) {
 	run := first.Runs[0]
 	if run.SampleCount != 7 || run.DataPointCount != 4 || *run.PeakHP != 13 || run.Name != "a" || run.StartedAt != nil {
 		t.Errorf("%+v", run)
+	}
+	if a := r.account("csv"); a.Received != 7 || a.Processed != 7 || a.Failed != 0 {
+		t.Errorf("booked %+v", a)
 	}
 	again, err := r.Import(t.Context(), "copy of a.csv", strings.NewReader(table), How{})
 	if err != nil || !again.Already || len(again.Runs) != 1 || again.Runs[0].ID != run.ID || again.ErrorCount != 1 {
@@ -220,6 +234,9 @@ func TestAFileThatWasCutOffIsReadAgainAndStoredOnce(t *testing.T) {
 	}
 	if names := r.originals(); len(names) != 2 {
 		t.Fatalf("originals %q", names)
+	}
+	if a := r.account("csv"); a.Queued != 0 || a.Dropped == 0 || a.DroppedBy[reasonBroken] != a.Dropped {
+		t.Errorf("booked %+v", a)
 	}
 	r.opts.Formats[0].Format = csv.New(format.Settings{})
 	if err := r.Resume(t.Context()); err != nil {
