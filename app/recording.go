@@ -43,6 +43,7 @@ type recording struct {
 	watching startstop.Service // of the pressure
 	imports  *imports.Importer
 	inbox    startstop.Service // watches the inbox, after what was cut off
+	backups  *backups
 	server   *server.Server
 
 	startedUS int64
@@ -95,6 +96,9 @@ func (a *recording) open(ctx context.Context) (err error) {
 	}
 	if err := a.registerMetrics(); err != nil {
 		return err
+	}
+	if a.backups, err = newBackups(a); err != nil {
+		return explainDir(err, a.dir)
 	}
 	a.server, err = a.newServer()
 	return err
@@ -196,7 +200,7 @@ func (a *recording) newServer() (*server.Server, error) {
 		Samples:    runSamples{store: a.pipeline.Store, units: units},
 		Sheets:     &runSheets{store: a.pipeline.Store, units: units, zone: zone},
 		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub, Doctor: examiner,
-		Imports: a.imports,
+		Imports: a.imports, Backups: a.backups,
 	})
 	if errors.Is(err, server.ErrToken) {
 		return nil, usageError{err}
