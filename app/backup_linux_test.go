@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -214,24 +213,4 @@ func tables(t *testing.T, dir string) map[string][]string {
 func countRows(t *testing.T, dir, table string) int {
 	t.Helper()
 	return len(tables(t, dir)[table])
-}
-
-// sums gives the files of a directory that a backup holds.
-func sums(t *testing.T, dir string) map[string][]byte {
-	t.Helper()
-	all := map[string][]byte{}
-	for _, folder := range []string{"captures", "originals"} {
-		err := filepath.WalkDir(filepath.Join(dir, folder), func(path string, e fs.DirEntry, err error) error {
-			if err != nil || e.IsDir() {
-				return err
-			}
-			text, err := os.ReadFile(path)
-			all[strings.TrimPrefix(path, dir)] = text
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return all
 }

@@ -68,3 +68,16 @@ func TestBackupIsAFileOrAnError(t *testing.T) {
 		})
 	}
 }
+
+func (c *cell) storage(context.Context) (Storage, error) {
+	return Storage{Directory: "/data", Runs: 12}, c.note("storage")
+}
+
+func TestStorageIsTold(t *testing.T) {
+	t.Parallel()
+	c := newCell()
+	w := ask(t, c.server(t, nil).Handler(), http.MethodGet, "/api/v1/storage", "")
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"runs_bytes":12`) || !strings.Contains(w.Body.String(), `"hours_left":null`) {
+		t.Error(w.Code, w.Body)
+	}
+}

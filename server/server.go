@@ -86,6 +86,7 @@ func New(opts Options) (*Server, error) {
 	s.registerSheets()
 	s.registerRecordings()
 	s.registerBackups()
+	s.registerStorage()
 	s.registerLive()
 	s.handler = newGuard(mux, &s.opts, require)
 	return s, nil
