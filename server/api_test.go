@@ -274,6 +274,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 		"/api/v1/runs/{id}/samples": "get", "/api/v1/runs/{id}/plot.svg": "get", "/api/v1/runs/{id}/plot.png": "get",
 		"/api/v1/runs/{id}/export": "get", "/api/v1/runs/{id}/merge": "get", "/api/v1/runs/{id}/merge/table": "get", "/api/v1/recordings": "get",
 		"/api/v1/recordings/start": "post", "/api/v1/recordings/stop": "post", "/api/v1/live": "get", "/api/v1/doctor": "get",
+		"/api/v1/backup": "get post", "/api/v1/storage": "get",
 	}
 	for path, methods := range want {
 		for method := range strings.FieldsSeq(methods) {

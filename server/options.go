@@ -67,6 +67,8 @@ type Options struct {
 	Sheets     Sheets
 	Imports    Imports
 	Recordings Recordings
+	Backups    Backups
+	Storage    func(context.Context) (Storage, error)
 	Live       Live
 	Doctor     Doctor
 }
@@ -233,7 +235,7 @@ func (o *Options) check() error {
 		{"Gatherer", o.Gatherer == nil && !o.NoMetrics}, {"Readiness", o.Readiness == nil}, {"Stats", o.Stats == nil},
 		{"Config", o.Config == nil}, {"Sources", o.Sources == nil}, {"Queue", o.Queue == nil},
 		{"QueueState", o.QueueState == nil}, {"Decoder", o.Decoder == nil}, {"Runs", o.Runs == nil},
-		{"Samples", o.Samples == nil}, {"Sheets", o.Sheets == nil}, {"Recordings", o.Recordings == nil}, {"Live", o.Live == nil}, {"Doctor", o.Doctor == nil},
+		{"Samples", o.Samples == nil}, {"Sheets", o.Sheets == nil}, {"Recordings", o.Recordings == nil}, {"Backups", o.Backups == nil}, {"Storage", o.Storage == nil}, {"Live", o.Live == nil}, {"Doctor", o.Doctor == nil},
 	} {
 		if part.missing {
 			errs = append(errs, fmt.Errorf("server: option %s is missing", part.name))

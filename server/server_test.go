@@ -91,7 +91,7 @@ func (c *cell) options() Options {
 		Stats:      func() any { return map[string]any{"sources": map[string]any{}, "total": map[string]int{"received": 5}} },
 		QueueState: func() QueueState { return c.queueState },
 		Config:     func() any { return map[string]any{"queue": map[string]int{"max_size": 10000}} },
-		Sources:    c, Queue: c, Decoder: c, Runs: c, Samples: c, Sheets: c, Recordings: c, Live: c.hub, Doctor: c,
+		Sources:    c, Queue: c, Decoder: c, Runs: c, Samples: c, Sheets: c, Recordings: c, Backups: c, Storage: c.storage, Live: c.hub, Doctor: c,
 	}
 }
 
