@@ -1,8 +1,7 @@
-// The real program with the demo's sources, in a directory and on a port of
-// its own.
+// The real program, in a directory and on ports of its own.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -29,29 +28,58 @@ export async function until(what, condition, patience = limit) {
   }
 }
 
-export class Program {
-  constructor(port, args = [], env = {}) {
-    this.port = port;
-    this.args = args;
-    this.env = env;
-    this.dir = mkdtempSync(join(tmpdir(), "dynotap-e2e-"));
-    this.url = `http://127.0.0.1:${port}/`;
-    this.said = "";
-  }
+/** freeNetwork gives the flags of a JETDRIVE network of its own, on loopback. */
+export async function freeNetwork() {
+  const port = await freePort();
+  return ["--group", `239.255.77.${1 + (port % 250)}`, "--port", String(port), "--interface", "127.0.0.1"];
+}
 
-  async start() {
-    const args = ["run", "--demo", "--data", join(this.dir, "data"), ...(this.args.length ? this.args : ["--listen", `127.0.0.1:${this.port}`])];
-    this.child = spawn(binary, args, { cwd: this.dir, env: { ...process.env, ...this.env }, stdio: ["ignore", "pipe", "pipe"] });
-    const child = this.child;
-    this.ended = new Promise((done) => child.once("exit", done));
-    for (const out of [child.stdout, child.stderr]) out.on("data", (text) => (this.said += text));
-    const alive = () => fetch(`http://127.0.0.1:${this.port}/healthz`).then((a) => a.ok, () => false);
-    await until(`the program answers\n${this.said}`, alive);
+/** Process is dynotap with some arguments, from its start to its end. */
+export class Process {
+  constructor(args, options = {}) {
+    this.said = "";
+    this.child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+    this.ended = new Promise((done) => this.child.once("exit", done));
+    for (const out of [this.child.stdout, this.child.stderr]) out.on("data", (text) => (this.said += text));
   }
 
   async stop(signal = "SIGINT") {
-    this.child.kill(signal);
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
     await this.ended;
+  }
+}
+
+/**
+ * Program is dynotap run. Its options may be changed between two starts:
+ * demo, whether it simulates a cell; config, the configuration; args, flags;
+ * listen and env.
+ */
+export class Program {
+  constructor(port, options = {}) {
+    this.port = port;
+    this.options = { demo: true, args: [], env: {}, listen: `127.0.0.1:${port}`, ...options };
+    this.dir = mkdtempSync(join(tmpdir(), "dynotap-e2e-"));
+    this.data = join(this.dir, "data");
+    this.url = `http://127.0.0.1:${port}/`;
+  }
+
+  async start() {
+    const { demo, config, args, env, listen } = this.options;
+    const all = ["run", "--data", this.data, "--listen", listen, ...(demo ? ["--demo"] : []), ...args];
+    if (config) {
+      const file = join(this.dir, "config.json");
+      writeFileSync(file, JSON.stringify(config));
+      all.push("--config", file);
+    }
+    this.process = new Process(all, { cwd: this.dir, env: { ...process.env, ...env } });
+    const alive = () => fetch(`${this.url}healthz`).then((a) => a.ok, () => false);
+    await until("the program answers", alive).catch((e) => {
+      throw new Error(`${e.message}\n${this.process.said}`);
+    });
+  }
+
+  async stop(signal) {
+    await this.process.stop(signal);
   }
 
   async get(path) {
@@ -59,7 +87,7 @@ export class Program {
   }
 
   async end() {
-    if (this.child.exitCode === null && this.child.signalCode === null) await this.stop("SIGKILL");
+    await this.process?.stop("SIGKILL");
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

@@ -9,7 +9,7 @@ let browser;
 
 before(async () => {
   const port = await freePort();
-  program = new Program(port, ["--listen", `0.0.0.0:${port}`], { DYNOTAP_SERVER__TOKEN: token });
+  program = new Program(port, { listen: `0.0.0.0:${port}`, env: { DYNOTAP_SERVER__TOKEN: token } });
   await program.start();
   browser = await launch();
 });
