@@ -161,7 +161,7 @@ func compareClocks(first, second runTable, m server.MergeQuery) (server.ClockRep
 	base, reach := int64(0), clockReach
 	if !together {
 		base = other.Times[0] - one.Times[0]
-		reach = time.Duration(max(span(one), span(other))) * time.Microsecond
+		reach = time.Duration(max(lengthOf(one), lengthOf(other))) * time.Microsecond
 	}
 	by := first.names[a]
 	if second.names[b] != by {
@@ -210,7 +210,7 @@ func overlap(a, b *rows) bool {
 	return to >= from && 2*(to-from) >= shorter
 }
 
-func span(s series.Series) int64 { return s.Times[s.Len()-1] - s.Times[0] }
+func lengthOf(s series.Series) int64 { return s.Times[s.Len()-1] - s.Times[0] }
 
 // moved is a series at other times.
 func moved(s series.Series, by int64) series.Series {
