@@ -67,6 +67,8 @@ type Importer struct {
 
 	mu   sync.Mutex
 	busy map[string]chan struct{} // by content hash; closed when that file is done
+
+	copies map[string]bool // names of copies that are being made
 }
 
 // New makes an importer.
@@ -78,7 +80,7 @@ func New(o Options) *Importer {
 		o.Ledger = pipeline.NewLedger()
 	}
 	return &Importer{
-		opts: o, archive: run.NewArchive(o.Store, o.DB, o.Now), slots: make(chan struct{}, atOnce), busy: map[string]chan struct{}{},
+		opts: o, archive: run.NewArchive(o.Store, o.DB, o.Now), slots: make(chan struct{}, atOnce), busy: map[string]chan struct{}{}, copies: map[string]bool{},
 	}
 }
 

@@ -332,3 +332,46 @@ func BenchmarkParseToSealedRun(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// slow gives its text after what it waits for.
+type slow struct {
+	begun, wait chan struct{}
+	text        *strings.Reader
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.begun != nil {
+		close(s.begun)
+		s.begun = nil
+		<-s.wait
+	}
+	return s.text.Read(p)
+}
+
+// What an earlier start was cut off from goes; what is being copied stays.
+func TestResumeLeavesWhatIsBeingCopiedAlone(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, t.TempDir(), nil)
+	stale := filepath.Join(r.dir, originalsDir, incomingPrefix+"1")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(stale), 0o700), os.WriteFile(stale, []byte("half"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	in := &slow{begun: make(chan struct{}), wait: make(chan struct{}), text: strings.NewReader(table)}
+	begun := in.begun
+	var report Report
+	var err error
+	var group sync.WaitGroup
+	group.Go(func() { report, err = r.Import(t.Context(), "a.csv", in, How{}) })
+	<-begun
+	if err := r.Resume(t.Context()); err != nil {
+		t.Error(err)
+	}
+	close(in.wait)
+	group.Wait()
+	if err != nil || len(report.Runs) != 1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if names := r.originals(); len(names) != 1 || strings.HasPrefix(names[0], ".") {
+		t.Errorf("originals %q", names)
+	}
+}

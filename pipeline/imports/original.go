@@ -20,6 +20,9 @@ import (
 // imported, each under the hash of its content.
 const originalsDir = "originals"
 
+// incomingPrefix begins the names of copies that are being made.
+const incomingPrefix = ".incoming-"
+
 // pendingSuffix marks a file that was accepted and is not completely imported.
 const pendingSuffix = ".pending"
 
@@ -33,6 +36,7 @@ type original struct {
 	file *os.File
 
 	accepted bool
+	ended    func() // of the copy; nil for one of an earlier start
 }
 
 // mark is what stands in a pending file.
@@ -48,11 +52,11 @@ func (im *Importer) spool(ctx context.Context, name string, in io.Reader) (o *or
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of originals: %w", err)
 	}
-	file, err := os.CreateTemp(dir, ".incoming-*")
+	file, ended, err := im.newCopy(dir)
 	if err != nil {
 		return nil, fmt.Errorf("copy %s: %w", name, err)
 	}
-	o = &original{name: filepath.Base(filepath.ToSlash(name)), dir: dir, path: file.Name(), file: file}
+	o = &original{name: filepath.Base(filepath.ToSlash(name)), dir: dir, path: file.Name(), file: file, ended: ended}
 	sum := sha256.New()
 	o.size, err = io.Copy(io.MultiWriter(file, sum), reader{ctx, in})
 	if err == nil {
@@ -64,6 +68,34 @@ func (im *Importer) spool(ctx context.Context, name string, in io.Reader) (o *or
 	}
 	o.hash = hex.EncodeToString(sum.Sum(nil))
 	return o, nil
+}
+
+// newCopy makes the file of a copy, which is this program's until ended: Resume
+// removes only those of others.
+func (im *Importer) newCopy(dir string) (file *os.File, ended func(), err error) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	file, err = os.CreateTemp(dir, incomingPrefix+"*")
+	if err != nil {
+		return nil, nil, err
+	}
+	name := filepath.Base(file.Name())
+	im.copies[name] = true
+	return file, func() {
+		im.mu.Lock()
+		defer im.mu.Unlock()
+		delete(im.copies, name)
+	}, nil
+}
+
+// removeCopy removes a copy that an earlier start has left.
+func (im *Importer) removeCopy(path string) error {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if im.copies[filepath.Base(path)] {
+		return nil
+	}
+	return os.Remove(path)
 }
 
 // reader ends with its context.
@@ -148,6 +180,9 @@ func (o *original) release() {
 	if !o.accepted {
 		_ = os.Remove(o.path) // a copy nobody refers to: at worst the next start finds it
 	}
+	if o.ended != nil {
+		o.ended()
+	}
 }
 
 // ending is the ending of a file's name as far as it is harmless: people look
@@ -178,8 +213,8 @@ func (im *Importer) pending() (list []*original, err error) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if strings.HasPrefix(e.Name(), ".incoming-") {
-			err = errors.Join(err, os.Remove(path))
+		if strings.HasPrefix(e.Name(), incomingPrefix) {
+			err = errors.Join(err, im.removeCopy(path))
 			continue
 		}
 		hash, found := strings.CutSuffix(e.Name(), pendingSuffix)
