@@ -95,7 +95,23 @@ func (im *Importer) removeCopy(path string) error {
 	if im.copies[filepath.Base(path)] {
 		return nil
 	}
-	return os.Remove(path)
+	return removed(path)
+}
+
+// removed makes sure that a file is not there.
+func removed(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// isBusy reports whether the content of a hash is being imported.
+func (im *Importer) isBusy(hash string) bool {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	_, busy := im.busy[hash]
+	return busy
 }
 
 // reader ends with its context.
@@ -162,7 +178,7 @@ func (o *original) pendingPath() string { return filepath.Join(o.dir, o.hash+pen
 // need not be durable: a mark that comes back finds the import done, or the
 // same refusal.
 func (o *original) settle(keep bool) error {
-	err := os.Remove(o.pendingPath())
+	err := removed(o.pendingPath())
 	if !keep {
 		o.accepted = false // release removes the copy
 	}
@@ -218,19 +234,19 @@ func (im *Importer) pending() (list []*original, err error) {
 			continue
 		}
 		hash, found := strings.CutSuffix(e.Name(), pendingSuffix)
-		if !found {
+		if !found || im.isBusy(hash) {
 			continue
 		}
 		text, readErr := os.ReadFile(path)
 		var m mark
 		if readErr != nil || json.Unmarshal(text, &m) != nil || m.File != filepath.Base(m.File) {
-			err = errors.Join(err, os.Remove(path)) // cut off while it was written: nothing was accepted
+			err = errors.Join(err, removed(path)) // cut off while it was written: nothing was accepted
 			continue
 		}
 		copied := filepath.Join(dir, m.File)
 		info, statErr := os.Stat(copied)
 		if errors.Is(statErr, fs.ErrNotExist) {
-			err = errors.Join(err, os.Remove(path))
+			err = errors.Join(err, removed(path))
 			continue
 		}
 		if statErr != nil {
