@@ -43,17 +43,13 @@ func (a inMemory) Read(ctx context.Context, q store.Query, fn func(*store.Channe
 }
 
 // analyse makes the run of the file's samples, and those of the pulls in it.
-// What is small is read once, and sealed whenever what was recorded is; the rest
-// is sealed before, because it is read several times and files know where each
+// What is small is in memory still, and is sealed whenever what was recorded is;
+// the rest is sealed before, because it is read several times and files know where each
 // channel lies.
 func (s *sink) analyse() ([]run.Run, error) {
 	archive := s.im.archive
-	if s.samples <= inMemorySamples {
-		snapshot, err := run.TakeSnapshot(s.ctx, archive, s.capture.ID)
-		if err != nil {
-			return nil, err
-		}
-		archive = inMemory{archive, snapshot}
+	if s.samples <= inMemorySamples && len(s.order) == 1 {
+		archive = inMemory{archive, run.NewSnapshot(s.capture.ID, s.order[0].set, s.kept)}
 	} else if err := s.im.opts.Store.Seal(s.ctx, s.capture.ID, 0); err != nil {
 		return nil, err
 	}

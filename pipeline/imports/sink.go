@@ -127,9 +127,10 @@ type sink struct {
 	sets    map[*sample.ChannelSet]*prepared
 	order   []*prepared
 
-	from, to int64 // of what was kept
-	samples  int   // of this run
-	inQueue  int   // of them, booked as queued
+	from, to int64           // of what was kept
+	samples  int             // of this run
+	kept     []sample.Sample // the first of them, up to inMemorySamples
+	inQueue  int             // of them, booked as queued
 	unsealed int
 	rejected map[string]int64
 }
@@ -211,7 +212,7 @@ func (s *sink) Begin(r format.Run) error {
 	}
 	s.begun, s.capture = &r, nil
 	s.sets, s.order, s.rejected = map[*sample.ChannelSet]*prepared{}, nil, map[string]int64{}
-	s.from, s.to, s.samples, s.unsealed = math.MaxInt64, math.MinInt64, 0, 0
+	s.from, s.to, s.samples, s.unsealed, s.kept = math.MaxInt64, math.MinInt64, 0, 0, s.kept[:0]
 	return nil
 }
 
@@ -264,6 +265,11 @@ func (s *sink) batch(b *sample.Batch) error {
 		return err
 	}
 	s.samples += len(keep)
+	if s.samples <= inMemorySamples {
+		s.kept = append(s.kept, keep...)
+	} else {
+		s.kept = nil
+	}
 	s.unsealed += len(keep)
 	if s.fill++; s.fill >= waiting {
 		return s.drain()
