@@ -36,9 +36,10 @@ export async function freeNetwork() {
 
 /** Process is dynotap with some arguments, from its start to its end. */
 export class Process {
-  constructor(args, options = {}) {
+  constructor(args, { within = [], ...options } = {}) {
     this.said = "";
-    this.child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+    const [program, ...all] = [...within, binary, ...args];
+    this.child = spawn(program, all, { stdio: ["ignore", "pipe", "pipe"], ...options });
     this.ended = new Promise((done) => this.child.once("exit", done));
     for (const out of [this.child.stdout, this.child.stderr]) out.on("data", (text) => (this.said += text));
   }
@@ -52,26 +53,26 @@ export class Process {
 /**
  * Program is dynotap run. Its options may be changed between two starts:
  * demo, whether it simulates a cell; config, the configuration; args, flags;
- * listen and env.
+ * data, the data directory; within, the command that runs it; listen and env.
  */
 export class Program {
   constructor(port, options = {}) {
     this.port = port;
     this.options = { demo: true, args: [], env: {}, listen: `127.0.0.1:${port}`, ...options };
     this.dir = mkdtempSync(join(tmpdir(), "dynotap-e2e-"));
-    this.data = join(this.dir, "data");
+    this.data = options.data ?? join(this.dir, "data");
     this.url = `http://127.0.0.1:${port}/`;
   }
 
   async start() {
-    const { demo, config, args, env, listen } = this.options;
+    const { demo, config, args, env, listen, within } = this.options;
     const all = ["run", "--data", this.data, "--listen", listen, ...(demo ? ["--demo"] : []), ...args];
     if (config) {
       const file = join(this.dir, "config.json");
       writeFileSync(file, JSON.stringify(config));
       all.push("--config", file);
     }
-    this.process = new Process(all, { cwd: this.dir, env: { ...process.env, ...env } });
+    this.process = new Process(all, { within, cwd: this.dir, env: { ...process.env, ...env } });
     const alive = () => fetch(`${this.url}healthz`).then((a) => a.ok, () => false);
     await until("the program answers", alive).catch((e) => {
       throw new Error(`${e.message}\n${this.process.said}`);

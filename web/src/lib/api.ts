@@ -128,6 +128,7 @@ export interface Source {
     healthy: boolean;
     state: string;
     since: string;
+    conditions: { code: string; text: string; since: string }[];
     reasons: string[];
     circuit_state: string;
     consecutive_errors: number;
@@ -147,7 +148,7 @@ export interface Source {
     uptime_sec: number;
   };
   losses?: Record<string, number>;
-  details?: { providers?: Provider[]; sensors?: Sensor[]; hints?: string[]; device?: string; port?: { name: string } | null };
+  details?: { transmitting?: boolean; providers?: Provider[]; sensors?: Sensor[]; hints?: string[]; device?: string; port?: { name: string } | null };
 }
 
 export interface Queue {

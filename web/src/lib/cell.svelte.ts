@@ -3,18 +3,17 @@
 
 import { call, type Queue, type Ready, type Recording, type Source } from "./api";
 import { live } from "./live.svelte";
-import { age, count, words } from "./words";
+import { clock, count } from "./words";
+import { ofClocks, ofQueue, ofReadiness, ofSource, type Warning } from "./warnings";
 
 const every = 1000;
 /** Points of the queue's history: ten minutes. */
 const history = 600;
 
-export interface Warning {
-  id: string;
-  bad: boolean;
-  what: string;
-  mend: string;
-}
+/** For how long dropped samples are spoken of, s. */
+const dropsShown = 10;
+/** A clock that was not synchronised for so long is spoken of, s; one that has just come up is not. */
+const clockPatience = 5;
 
 class Cell {
   ready = $state.raw<Ready | null>(null);
@@ -24,8 +23,10 @@ class Cell {
   error = $state("");
   /** One row a second: time, depth by priority, rate, p99 in ms. */
   past = $state.raw<{ at: number; depth: Record<string, number>; rate: number; p99: number }[]>([]);
-  droppedBefore: number | null = null;
-  dropping = $state(0);
+  /** Samples dropped of late: when, of which source, how many. */
+  drops = $state.raw<{ at: number; source: string; samples: number }[]>([]);
+  private droppedBefore = new Map<string, number>();
+  private unsynced = new Map<string, number>();
 
   start(): void {
     void this.look();
@@ -54,58 +55,53 @@ class Cell {
     this.sources = sources.sources;
     this.queue = queue;
     this.recording = recording.recording;
-    const dropped = sources.sources.reduce((n, s) => n + s.stats.samples_dropped + (s.losses?.kernel_drops ?? 0), 0);
-    this.dropping = this.droppedBefore === null ? 0 : Math.max(0, dropped - this.droppedBefore);
-    this.droppedBefore = dropped;
+    this.follow(sources.sources, Date.now() / 1000);
     const row = { at: Date.now() / 1000, depth: queue.by_priority, rate: queue.processed_per_second, p99: queue.latency.p99 * 1000 };
     this.past = [...this.past.slice(1 - history), row];
+  }
+
+  /** follow notes what only two looks together show: drops, and clocks that stay unsynchronised. */
+  private follow(list: Source[], now: number): void {
+    const drops = this.drops.filter((d) => now - d.at < dropsShown);
+    const unsynced = new Map<string, number>();
+    for (const s of list) {
+      const dropped = s.stats.samples_dropped + (s.losses?.kernel_drops ?? 0);
+      const before = this.droppedBefore.get(s.name) ?? dropped;
+      if (dropped > before) drops.push({ at: now, source: s.name, samples: dropped - before });
+      this.droppedBefore.set(s.name, dropped);
+      for (const p of s.details?.providers ?? []) {
+        if (!p.clock.synced) unsynced.set(p.key, this.unsynced.get(p.key) ?? now);
+      }
+    }
+    this.drops = drops;
+    this.unsynced = unsynced;
   }
 
   warnings(): Warning[] {
     const out: Warning[] = [];
     if (live.lostSince !== null && !live.connected) {
-      const since = age((Date.now() - live.lostSince) / 1000);
-      out.push({ id: "stream", bad: true, what: `No connection to dynotap for ${since}. Values are not live.`, mend: "It connects again by itself; see whether dynotap runs and this device is on its network." });
+      out.push({ id: "stream", bad: true, what: `No connection to dynotap since ${clock(live.lostSince)}. Values are not live.`, mend: "It connects again by itself; see whether dynotap runs and this device is on its network." });
     } else if (this.error) {
       out.push({ id: "api", bad: true, what: this.error, mend: "" });
     }
-    for (const reason of this.ready?.reasons ?? []) {
-      out.push({ id: "ready:" + reason, bad: true, what: "Samples are not accepted: " + reason, mend: "Settings and dynotap doctor show what to change." });
+    if (this.ready) out.push(...ofReadiness(this.ready));
+    for (const s of this.sources) out.push(...ofSource(s), ...ofClocks(s, this.unsyncedOf(s)));
+    if (this.queue) out.push(...ofQueue(this.queue));
+    if (this.drops.length > 0) {
+      const of = [...new Set(this.drops.map((d) => d.source))].join(" and ");
+      const n = this.drops.reduce((sum, d) => sum + d.samples, 0);
+      out.push({ id: "drops", bad: true, what: `${count(n)} samples of ${of} were dropped in the last ${dropsShown} s.`, mend: "Queue and Sources say where; end other programs on this machine, or record on a quicker disk." });
     }
-    for (const s of this.sources) out.push(...ofSource(s));
-    const q = this.queue;
-    if (q && q.max_size > 0 && q.current_size >= q.max_size * 0.5) {
-      out.push({ id: "queue", bad: q.current_size >= q.max_size * 0.8, what: `The queue is ${Math.round((100 * q.current_size) / q.max_size)} % full.`, mend: "The disk does not keep up: end other programs that write to it. Imports wait by themselves." });
-    }
-    if (q && q.dead_letters > 0) {
-      out.push({ id: "dead", bad: false, what: `${count(q.dead_letters)} dead letters: batches that could not be stored.`, mend: "Queue shows why; retry them there." });
-    }
-    if (this.dropping > 0) {
-      out.push({ id: "drops", bad: true, what: `${count(this.dropping)} samples were dropped in the last second.`, mend: "Sources and Queue say where." });
-    }
-    for (const note of this.ready?.notes ?? []) out.push({ id: "note:" + note, bad: false, what: sentence(note), mend: "" });
     return out;
   }
-}
 
-function ofSource(s: Source): Warning[] {
-  const out: Warning[] = [];
-  if (!s.enabled || s.absent) return out;
-  if (!s.health.healthy) {
-    const why = s.health.last_error || s.health.reasons.join("; ");
-    const mend = s.health.state === "circuit_open" ? "Mend the cause, then Reset on the page Sources." : s.health.state === "disconnected" ? "Start it on the page Sources." : "It is tried again by itself; Examine on the page Sources looks for the cause.";
-    out.push({ id: "source:" + s.name, bad: true, what: `Source ${s.name} is ${words(s.health.state)}${why ? ": " + why : "."}`, mend });
+  /** unsyncedOf names the providers that are heard and whose clock has not been synchronised for a while. */
+  private unsyncedOf(s: Source): string[] {
+    const now = Date.now() / 1000;
+    return (s.details?.providers ?? [])
+      .filter((p) => live.clock() - Date.parse(p.last_seen) / 1000 < clockPatience && now - (this.unsynced.get(p.key) ?? now) >= clockPatience)
+      .map((p) => p.key);
   }
-  for (const p of s.details?.providers ?? []) {
-    if (p.clock.source === "synchronised" && !p.clock.synced) {
-      out.push({ id: "clock:" + p.key, bad: false, what: `The clock of ${p.name} is not synchronised.`, mend: "Times go by arrival meanwhile; see whether it answers on the network." });
-    }
-  }
-  return out;
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
 export const cell = new Cell();
