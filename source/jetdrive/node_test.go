@@ -370,7 +370,7 @@ func rateOfAsking(t *testing.T, again time.Duration, want int) {
 	synctest.Test(t, func(t *testing.T) {
 		network := new(bus)
 		s := network.station(t, NodeSettings{})
-		s.receiver.again = again.Microseconds()
+		s.again = again.Microseconds()
 		e := &ear{receiver: s.receiver, t: t}
 		provider := &speaker{ear: e, id: 0x4444}
 		asked := func(messages int) int {
