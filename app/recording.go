@@ -41,6 +41,7 @@ type recording struct {
 	cell     *cell
 	pressure *pressure
 	watching startstop.Service // of the pressure
+	counting startstop.Service // statistics in the log
 	imports  *imports.Importer
 	inbox    startstop.Service // watches the inbox, after what was cut off
 	backups  *backups
@@ -150,6 +151,11 @@ func (a *recording) start(ctx context.Context) error {
 	if err := a.watching.Start(ctx, a.pressure.watch); err != nil {
 		return err
 	}
+	if a.loaded.Config.MetricsEnabled {
+		if err := a.counting.Start(ctx, a.logStatistics); err != nil {
+			return err
+		}
+	}
 	if err := a.inbox.Start(ctx, a.watchInbox); err != nil {
 		return err
 	}
@@ -164,7 +170,7 @@ func (a *recording) stop(ctx context.Context) error {
 	}
 	err := errors.Join(a.inbox.Stop(ctx), a.cell.stop(ctx))
 	left, stop := a.pipeline.Stop(ctx)
-	err = errors.Join(err, stop, a.watching.Stop(ctx), a.server.Stop(ctx))
+	err = errors.Join(err, stop, a.watching.Stop(ctx), a.counting.Stop(ctx), a.server.Stop(ctx))
 	if a.said {
 		a.say.goodbye(a, left)
 	}
