@@ -15,6 +15,7 @@ import (
 	"dynotap/sample"
 	"dynotap/source"
 	"dynotap/store"
+	"dynotap/validate"
 	"dynotap/web"
 )
 
@@ -68,6 +69,7 @@ type Options struct {
 	Imports    Imports
 	Recordings Recordings
 	Live       Live
+	Ranges     validate.Ranges // what the live channels are held against; none: no channel has one
 	Doctor     Doctor
 }
 
