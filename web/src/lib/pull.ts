@@ -17,6 +17,8 @@ export class Pull {
   power: number[] = [];
   torque: (number | null)[] = [];
   running = false;
+  /** Moves on with every change. */
+  version = 0;
 
   /** take adds a moment; rising says whether the engine has gained speed of late. */
   take(rpm: number, power: number, torque: number | null, rising: () => boolean): void {
@@ -24,6 +26,7 @@ export class Pull {
     if (this.running && (!loaded || rpm < this.top() - slack)) this.end();
     else if (!this.running && loaded && rising()) this.begin();
     if (!this.running || rpm <= this.top() || this.rpm.length >= longest) return;
+    this.version++;
     this.rpm.push(rpm);
     this.power.push(power);
     this.torque.push(torque);
@@ -49,6 +52,7 @@ export class Pull {
   }
 
   private cut(length: number): void {
+    this.version++;
     this.rpm.length = this.power.length = this.torque.length = length;
   }
 }
