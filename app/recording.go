@@ -21,6 +21,7 @@ import (
 	"dynotap/pipeline/imports"
 	"dynotap/sample"
 	"dynotap/server"
+	"dynotap/validate"
 	"dynotap/web"
 )
 
@@ -103,7 +104,7 @@ func (a *recording) open(ctx context.Context) (err error) {
 		return explainDir(err, a.dir)
 	}
 	a.storage = newStorage(a)
-	a.server, err = a.newServer()
+	a.server, err = a.newServer(ranges)
 	return err
 }
 
@@ -185,7 +186,7 @@ func (a *recording) close() error {
 	return a.db.Close()
 }
 
-func (a *recording) newServer() (*server.Server, error) {
+func (a *recording) newServer(ranges validate.Ranges) (*server.Server, error) {
 	cfg := &a.loaded.Config
 	units, _ := sample.ParseSystem(cfg.Display.Units)
 	zone, err := cfg.Location()
@@ -207,7 +208,7 @@ func (a *recording) newServer() (*server.Server, error) {
 		Sources: a.cell, Queue: a.pipeline.Queue, QueueState: a.queueState, Decoder: a.pipeline, Runs: a.pipeline.Store,
 		Samples:    runSamples{store: a.pipeline.Store, units: units},
 		Sheets:     &runSheets{store: a.pipeline.Store, units: units, zone: zone},
-		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub, Doctor: examiner,
+		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub, Ranges: ranges, Doctor: examiner,
 		Imports: a.imports, Backups: a.backups, Storage: a.storage.Storage,
 	})
 	if errors.Is(err, server.ErrToken) {

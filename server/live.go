@@ -15,6 +15,7 @@ import (
 
 	"dynotap/pipeline"
 	"dynotap/sample"
+	"dynotap/validate"
 )
 
 // heartbeat is how often a quiet stream shows that it lives.
@@ -33,6 +34,8 @@ type liveChannel struct {
 	Name       string `json:"name" doc:"Canonical name; empty where the channel is not known."`
 	Unit       string `json:"unit"`
 	NativeUnit string `json:"native_unit"`
+	// Range is what validation holds the channel against.
+	Range *validate.Range `json:"range,omitempty" doc:"In unit: outside min to max a value is bad, outside warn_min to warn_max suspect. Absent where there is none."`
 }
 
 // liveValue is the newest sample of a channel.
@@ -72,7 +75,7 @@ func (s *Server) live(ctx context.Context, in *struct {
 		w.WriteHeader(http.StatusOK)
 		ctx, cancel := s.untilStopped(ctx)
 		defer cancel()
-		out := &eventWriter{w: w, control: http.NewResponseController(w)}
+		out := &eventWriter{w: w, control: http.NewResponseController(w), ranges: s.opts.Ranges}
 		s.stream(ctx, out, s.resumeAt(in.Last))
 	}}, nil
 }
@@ -123,10 +126,11 @@ func (s *Server) resumeAt(id string) uint64 {
 type eventWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	ranges  validate.Ranges
 }
 
 func (e *eventWriter) window(id string, u *pipeline.LiveUpdate) error {
-	text, err := json.Marshal(eventOf(u))
+	text, err := json.Marshal(eventOf(u, e.ranges))
 	if err != nil {
 		return err
 	}
@@ -143,17 +147,27 @@ func (e *eventWriter) write(text string) error {
 	return e.control.Flush()
 }
 
-func eventOf(u *pipeline.LiveUpdate) liveEvent {
+func eventOf(u *pipeline.LiveUpdate, ranges validate.Ranges) liveEvent {
 	e := liveEvent{Now: sample.Micros(time.Now()), Values: make([]liveValue, len(u.Values))}
 	for i := range u.Channels {
 		c := &u.Channels[i]
 		e.Channels = append(e.Channels, liveChannel{
 			Ref: c.Ref, Source: c.Source, Key: c.Key, Address: c.Address(), Provider: c.Provider, HostID: c.HostID, ID: c.ID,
 			Label: c.Label, Name: c.Name, Unit: string(c.Unit), NativeUnit: string(c.NativeUnit),
+			Range: rangeOf(c.Name, ranges),
 		})
 	}
 	for i, v := range u.Values {
 		e.Values[i] = liveValue{Ref: v.Ref, Time: v.Time, Value: Number(v.Value), Quality: v.Quality.String(), Samples: v.Samples}
 	}
 	return e
+}
+
+// rangeOf gives the range of a canonical name, nil where it has no bound.
+func rangeOf(name string, ranges validate.Ranges) *validate.Range {
+	r := ranges.For(name)
+	if name == "" || r == (validate.Range{}) {
+		return nil
+	}
+	return &r
 }

@@ -17,6 +17,7 @@ import (
 
 	"dynotap/pipeline"
 	"dynotap/sample"
+	"dynotap/validate"
 )
 
 // window is one event as a client reads it.
@@ -125,6 +126,26 @@ func TestLiveAnswersAtOnceAndThenSendsWhatChanges(t *testing.T) {
 	second := w.next()
 	if len(second.Channels) != 0 || len(second.Values) != 1 || second.Values[0].Ref != first.Channels[1].Ref || !math.IsNaN(float64(second.Values[0].Value)) {
 		t.Errorf("only what changed, NaN as null: %+v", second)
+	}
+}
+
+// TestV1LiveChannelsHaveTheirRanges: what validation holds a channel against
+// comes with it, in its unit.
+func TestV1LiveChannelsHaveTheirRanges(t *testing.T) {
+	t.Parallel()
+	c := newCell()
+	web := httptest.NewServer(c.server(t, func(o *Options) {
+		o.Ranges = validate.Ranges{"rpm": validate.DefaultRanges()["rpm"], "humidity": {}}
+	}).Handler())
+	t.Cleanup(web.Close)
+	runHub(t, c.hub)
+	publish(c.hub, powerSet(), 1, 3000)
+	channels := watch(t, web.URL, "").next().Channels
+	if len(channels) != 3 || channels[0].Range != nil || channels[2].Range != nil || channels[1].Range == nil {
+		t.Fatalf("%+v", channels)
+	}
+	if r := channels[1].Range; *r.Min != 0 || *r.WarnMin != 500 || *r.WarnMax != 15000 || *r.Max != 20000 {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"dynotap/sample"
 	"dynotap/source"
 	"dynotap/store"
+	"dynotap/validate"
 	"dynotap/web"
 )
 
@@ -70,6 +71,7 @@ type Options struct {
 	Backups    Backups
 	Storage    func(context.Context) (Storage, error)
 	Live       Live
+	Ranges     validate.Ranges // what the live channels are held against; none: no channel has one
 	Doctor     Doctor
 }
 

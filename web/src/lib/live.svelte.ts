@@ -2,6 +2,8 @@
 // of each in rings of fixed size, and the pull in progress.
 
 import { call } from "./api";
+import { Pull } from "./pull";
+import type { Range } from "./range";
 
 export interface Channel {
   ref: number;
@@ -13,6 +15,8 @@ export interface Channel {
   name: string;
   unit: string;
   native_unit: string;
+  /** What validation holds it against, in unit. */
+  range?: Range;
 }
 
 export interface Latest {
@@ -72,15 +76,6 @@ export class Ring {
   }
 }
 
-export interface Pull {
-  rpm: number[];
-  power: number[];
-  torque: (number | null)[];
-  running: boolean;
-}
-
-const none = (): Pull => ({ rpm: [], power: [], torque: [], running: false });
-
 export function id(c: Channel): string {
   return `${c.source}/${c.key}`;
 }
@@ -94,7 +89,7 @@ class Live {
   lostSince = $state<number | null>(null);
   /** The server's clock of the newest window, s since the epoch. */
   now = 0;
-  pull: Pull = none();
+  readonly pull = new Pull();
 
   private channels = new Map<string, Channel>();
   private byRef: (Channel | undefined)[] = [];
@@ -177,23 +172,13 @@ class Live {
     this.listed++;
   }
 
-  /** followPull draws power over rpm while the engine speeds up under load. */
   private followPull(): void {
     const at = (key: string | undefined) => (key ? this.latest.get(key) : undefined);
     const rpm = at(this.primary.rpm);
     const power = at(this.primary.power);
     if (!rpm || !power || rpm.arrived !== this.arrived || rpm.value === null || power.value === null) return;
-    const p = this.pull;
-    const top = p.rpm[p.rpm.length - 1] ?? 0;
-    const loaded = power.value > 5;
-    if (p.running && (!loaded || rpm.value < top - 150)) p.running = false;
-    else if (!p.running && loaded && this.rising(rpm.value)) this.pull = { ...none(), running: true };
-    const now = this.pull;
-    if (now.running && rpm.value > (now.rpm[now.rpm.length - 1] ?? 0) && now.rpm.length < ringSize) {
-      now.rpm.push(rpm.value);
-      now.power.push(power.value);
-      now.torque.push(at(this.primary.torque)?.value ?? null);
-    }
+    const speed = rpm.value;
+    this.pull.take(speed, power.value, at(this.primary.torque)?.value ?? null, () => this.rising(speed));
   }
 
   /** rising reports whether the engine has gained speed over the last half second. */
@@ -243,7 +228,7 @@ export function usualGauges(all: Channel[]): string[] {
     if (mixtures.includes(name)) return of.find((c) => c.source === "innovate") ?? of[0];
     return of.find((c) => c.provider === beside) ?? of[0];
   };
-  return ["rpm", "horsepower", "torque", "speed", ...mixtures, "map", "tps", "ect", "iat"].flatMap((name) => {
+  return ["rpm", "horsepower", "torque", "speed", ...mixtures, "map", "tps", "ect", "iat", "ambient_temp"].flatMap((name) => {
     const c = first(name);
     return c ? [id(c)] : [];
   });

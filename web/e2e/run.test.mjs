@@ -1,0 +1,68 @@
+// The page of a run: up to six laid over each other, and what a printer gets.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch, open } from "./browser.mjs";
+import { freePort, Program, until } from "./program.mjs";
+
+const quiet = { preset: "live_capture", data_sources: { jetdrive: { enabled: false }, innovate: { enabled: false } } };
+const count = 7;
+let program;
+let browser;
+
+before(async () => {
+  program = new Program(await freePort(), { demo: false, config: quiet });
+  await program.start();
+  browser = await launch();
+  for (let n = 1; n <= count; n++) {
+    const lines = ["Time (s),Engine RPM (rpm),Power (hp)"];
+    for (let i = 0; i <= 120; i++) lines.push(`${(i * 0.05).toFixed(2)},${2000 + i * 33},${(30 + n * 4 + i / 2).toFixed(1)}`);
+    const answer = await fetch(`${program.url}api/v1/runs?name=tune-${n}.csv`, { method: "POST", body: lines.join("\n") + "\n", headers: { "Content-Type": "application/octet-stream" } });
+    assert.ok(answer.ok, await answer.text());
+  }
+});
+after(async () => {
+  await browser?.close();
+  await program?.end();
+});
+
+test("up to six runs are chosen in the list and laid over each other on one sheet", async () => {
+  const page = await open(browser, program.url + "#/runs");
+  const boxes = page.getByRole("checkbox");
+  await until("all are listed", async () => (await boxes.count()) >= count);
+  for (let i = 0; i < 6; i++) await boxes.nth(i).check();
+  assert.ok(await boxes.nth(6).isDisabled(), "a seventh cannot be chosen");
+  await page.getByRole("link", { name: "Compare 6 runs" }).click();
+  const sheet = page.locator("img.sheet");
+  await until("the sheet is drawn", () => sheet.evaluate((i) => i.complete && i.naturalWidth > 0));
+  const address = await sheet.getAttribute("src");
+  const names = await page.locator(".paper button", { hasText: "✕" }).allTextContents();
+  assert.equal(names.length, 5);
+  const drawn = await (await fetch(new URL(address, program.url))).text();
+  for (const name of names) assert.ok(drawn.includes(name.split(" ✕")[0]), `${name} is on the sheet`);
+  assert.ok(await page.getByLabel("Lay over it").isDisabled(), "a seventh cannot be laid over it");
+  await page.locator(".paper button", { hasText: "✕" }).first().click();
+  await until("one is gone", async () => (await sheet.getAttribute("src")) !== address);
+  assert.ok(await page.getByLabel("Lay over it").isEnabled());
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("what is printed is the sheet on white paper, without controls", async () => {
+  const page = await open(browser, program.url + "#/runs", { colorScheme: "dark" });
+  await page.getByRole("link", { name: /tune-1/ }).first().click();
+  await until("the sheet is drawn", () => page.locator("img.sheet").evaluate((i) => i.complete && i.naturalWidth > 0));
+  await page.locator(".u-legend").waitFor();
+  const background = (s) => page.locator(s).first().evaluate((e) => getComputedStyle(e).backgroundColor);
+  assert.equal(await background("img.sheet"), "rgb(255, 255, 255)");
+  await page.emulateMedia({ media: "print" });
+  for (const s of ["body", ".paper", "img.sheet"]) assert.equal(await background(s), "rgb(255, 255, 255)", s);
+  for (const control of await page.getByRole("button").all()) assert.ok(!(await control.isVisible()), await control.textContent());
+  assert.ok(!(await page.locator("header").isVisible()));
+  assert.ok(await page.locator("img.sheet").isVisible());
+  assert.ok((await page.pdf({ format: "A4", landscape: true })).length > 10_000);
+  await page.emulateMedia({ media: "screen" });
+  await until("it is dark again", async () => (await background(".paper")) !== "rgb(255, 255, 255)");
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
