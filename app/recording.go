@@ -34,6 +34,8 @@ type recording struct {
 	logger  *slog.Logger
 	say     *speaker
 	serveUI bool
+	// accepted, if it is not nil, is told of every batch that is durable.
+	accepted func(pipeline.Accepted)
 
 	db       *db.DB
 	registry *prometheus.Registry
@@ -81,7 +83,7 @@ func (a *recording) open(ctx context.Context) (err error) {
 		Resolver: resolver, Ranges: ranges, Critical: cfg.CriticalChannels,
 		Windows: windowing(&cfg.Aggregation),
 		Source:  strings.Join(a.enabledSources(), "+"), Clock: a.clock, Registerer: a.registry, Logger: a.logger,
-		Run: a.say.run,
+		Run: a.say.run, Accepted: a.accepted,
 	})
 	if err != nil {
 		return err
