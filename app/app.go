@@ -97,7 +97,7 @@ hardware, and look at http://127.0.0.1:8686/.`,
 	})
 	root.AddCommand(
 		newRun(p), newImport(p), newInspect(p), newConvert(p), newStatus(p), newRuns(p), newQueue(p), newDeadLetters(p), newDiscover(p), newDoctor(p), newCapture(p), newReplay(p),
-		newDecode(p), newSimulate(p), newConfig(p), newBench(p), newVersion(p),
+		newDecode(p), newSimulate(p), newConfig(p), newBackup(p), newRestore(), newBench(p), newVersion(p),
 	)
 	return root
 }

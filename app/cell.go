@@ -227,7 +227,7 @@ func (c *cell) stats() statistics {
 	for _, s := range c.sources {
 		figures[s.name] = s.supervisor.Stats()
 	}
-	accounts, total := c.pipeline.Ledger.Snapshot()
+	accounts, total := c.pipeline.Accounts()
 	out := statistics{Sources: map[string]sourceStats{}, Total: total}
 	overruns := c.overruns()
 	for name, f := range figures {

@@ -7,23 +7,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"dynotap/doctor"
 	"dynotap/internal/db"
 	"dynotap/pipeline"
 )
-
-// diskNote warns long before the disk is full; "" when there is room.
-func diskNote(dir string) string {
-	free, total, err := db.FreeSpace(dir)
-	switch {
-	case err != nil:
-		return fmt.Sprintf("free space on the disk of %s is not known: %v", dir, err)
-	case total > 0 && float64(free) < doctor.LowSpace*float64(total):
-		return fmt.Sprintf("the disk of %s is %.0f %% full, %.1f GB are free: make room, or choose another disk with --data",
-			dir, 100*(1-float64(free)/float64(total)), float64(free)/1e9)
-	}
-	return ""
-}
 
 // unusedNote says what nobody delivers because the queue is in memory; "" when
 // there is nothing.

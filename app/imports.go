@@ -41,7 +41,7 @@ func (a *recording) newImporter(resolver *channel.Resolver, ranges validate.Rang
 			return 0
 		},
 		Encodings: func(format string) []string { return cfg.Source(format).Custom.SupportedEncodings },
-		Zone:      cfg.TimeZone, Room: func() error { return roomFor(a.dir) }, Now: a.clock.Micros, Logger: a.logger,
+		Ledger:    a.pipeline.Imported, Zone: cfg.TimeZone, Room: func() error { return roomFor(a.dir) }, Now: a.clock.Micros, Logger: a.logger,
 	}), nil
 }
 

@@ -41,7 +41,7 @@ func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels .
 }
 
 func (m *metrics) collectAccounts(out chan<- prometheus.Metric) {
-	accounts, _ := m.pipeline.Ledger.Snapshot()
+	accounts, _ := m.pipeline.Accounts()
 	for _, s := range m.cell.sources {
 		if _, ok := accounts[s.name]; !ok {
 			accounts[s.name] = pipeline.Account{}

@@ -67,11 +67,8 @@ func plottingCommand(p *Program, cmd *cobra.Command) *cobra.Command {
 		if err != nil {
 			return usageError{err}
 		}
-		if slices.ContainsFunc(args, isFile) {
-			return w.files(cmd, o, format, args)
-		}
-		return withClient(cmd, o, func(ctx context.Context, c *client) error {
-			return w.write(ctx, cmd, c, format, args)
+		return withRuns(cmd, o, args, func(ctx context.Context, c *client, ids []string) error {
+			return w.write(ctx, cmd, c, format, ids)
 		})
 	}
 	return cmd
@@ -108,9 +105,13 @@ func isFile(arg string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// files draws files that are not imported; ids and files do not mix, because a
-// sheet is drawn of one directory's runs.
-func (w *plotting) files(cmd *cobra.Command, o *options, format string, paths []string) (err error) {
+// withRuns does something with the runs of the data directory that are named,
+// or with those of files, which are not imported for that. Ids and files do not
+// mix, because runs are of one directory.
+func withRuns(cmd *cobra.Command, o *options, args []string, do func(ctx context.Context, c *client, ids []string) error) (err error) {
+	if !slices.ContainsFunc(args, isFile) {
+		return withClient(cmd, o, func(ctx context.Context, c *client) error { return do(ctx, c, args) })
+	}
 	ctx := cmd.Context()
 	c, err := o.temporary(ctx)
 	if err != nil {
@@ -118,9 +119,9 @@ func (w *plotting) files(cmd *cobra.Command, o *options, format string, paths []
 	}
 	defer func() { err = errors.Join(err, c.close(ctx)) }()
 	var ids []string
-	for _, path := range paths {
+	for _, path := range args {
 		if !isFile(path) {
-			return usageError{fmt.Errorf("%s is no file: draw files with files, or import them and draw runs with runs", path)}
+			return usageError{fmt.Errorf("%s is no file: name files only, or import them and name runs only", path)}
 		}
 		id, err := c.importPath(ctx, path)
 		if err != nil {
@@ -128,7 +129,7 @@ func (w *plotting) files(cmd *cobra.Command, o *options, format string, paths []
 		}
 		ids = append(ids, id)
 	}
-	return w.write(ctx, cmd, c, format, ids)
+	return do(ctx, c, ids)
 }
 
 // importPath imports a file and gives the id of its first run.

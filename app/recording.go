@@ -44,6 +44,8 @@ type recording struct {
 	watching startstop.Service // of the pressure
 	imports  *imports.Importer
 	inbox    startstop.Service // watches the inbox, after what was cut off
+	backups  *backups
+	storage  *storage
 	server   *server.Server
 
 	startedUS int64
@@ -97,6 +99,10 @@ func (a *recording) open(ctx context.Context) (err error) {
 	if err := a.registerMetrics(); err != nil {
 		return err
 	}
+	if a.backups, err = newBackups(a); err != nil {
+		return explainDir(err, a.dir)
+	}
+	a.storage = newStorage(a)
 	a.server, err = a.newServer(ranges)
 	return err
 }
@@ -197,7 +203,7 @@ func (a *recording) newServer(ranges validate.Ranges) (*server.Server, error) {
 		Samples:    runSamples{store: a.pipeline.Store, units: units},
 		Sheets:     &runSheets{store: a.pipeline.Store, units: units, zone: zone},
 		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub, Ranges: ranges, Doctor: examiner,
-		Imports: a.imports,
+		Imports: a.imports, Backups: a.backups, Storage: a.storage.Storage,
 	})
 	if errors.Is(err, server.ErrToken) {
 		return nil, usageError{err}
@@ -233,7 +239,7 @@ func (a *recording) effective() any {
 // readiness says whether samples are accepted: not while the queue takes
 // nothing because of an error, nor once it has taken nothing of a source for
 // notAcceptingAfter, whether that waits or is refused.
-func (a *recording) readiness(context.Context) server.Readiness {
+func (a *recording) readiness(ctx context.Context) server.Readiness {
 	var r server.Readiness
 	if err := a.pipeline.Intake.Stuck(); err != nil {
 		r.Reasons = append(r.Reasons, "the queue does not take batches: "+err.Error())
@@ -252,7 +258,7 @@ func (a *recording) readiness(context.Context) server.Readiness {
 	} else if !a.loaded.Config.Queue.Fsync {
 		r.Notes = append(r.Notes, "durable against a crash, not against power loss (queue.fsync is false)")
 	}
-	if note := diskNote(a.dir); note != "" {
+	if note := a.storage.warning(ctx); note != "" {
 		r.Notes = append(r.Notes, note)
 	}
 	r.Notes = append(r.Notes, quarantineNotes(a.db.Quarantined())...)

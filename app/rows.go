@@ -31,6 +31,7 @@ type rows struct {
 	units   []sample.Unit
 	columns []series.Series
 	gaps    []int64 // µs, by column
+	at      []int64 // the rows' times; nil: every time there is
 }
 
 // rows reads a run's good and suspect values in the units that are shown.
@@ -110,7 +111,7 @@ func (t *rows) each(ctx context.Context, rate float64, fn func(us int64, values 
 		some := false
 		for i, s := range t.columns {
 			gap := t.gaps[i]
-			if rate == 0 {
+			if rate == 0 && t.at == nil {
 				gap = 0
 			}
 			v, ok := s.At(us, gap)
@@ -130,6 +131,9 @@ func (t *rows) each(ctx context.Context, rate float64, fn func(us int64, values 
 }
 
 func (t *rows) times(rate float64) (out []int64) {
+	if t.at != nil {
+		return t.at
+	}
 	first, last := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, s := range t.columns {
 		if n := s.Len(); n > 0 {

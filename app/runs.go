@@ -39,7 +39,7 @@ func newRuns(p *Program) *cobra.Command {
 		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRunsList(p), newRunsShow(p), newRunsEdit(p), newRunsExport(p), newRunsPlot(p), newRunsCompare(p), newRunsDelete(p))
+	cmd.AddCommand(newRunsList(p), newRunsShow(p), newRunsEdit(p), newRunsExport(p), newRunsPlot(p), newRunsCompare(p), newRunsMerge(p), newRunsDelete(p))
 	return cmd
 }
 

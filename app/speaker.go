@@ -122,7 +122,7 @@ func (s *speaker) stopping() {
 func (s *speaker) goodbye(a *recording, left pipeline.Left) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	accounts, total := a.pipeline.Ledger.Snapshot()
+	accounts, total := a.pipeline.Accounts()
 	took := time.Duration(a.clock.Micros()-a.startedUS) * time.Microsecond
 	s.line("stopped after %s", took.Round(100*time.Millisecond))
 	for _, name := range slices.Sorted(maps.Keys(accounts)) {

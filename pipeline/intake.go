@@ -95,18 +95,18 @@ func (in *Intake) accept(ctx context.Context, l *lane, b *sample.Batch) error {
 	resolved := *b // the source's own batch keeps its native set
 	p, err := in.place(ctx, l, &resolved)
 	if err != nil {
-		in.ledger.receive(l.name, received, nil)
-		in.ledger.abandon(l.name, received, reasonStopped)
+		in.ledger.Receive(l.name, received, nil)
+		in.ledger.Abandon(l.name, received, reasonStopped)
 		return err
 	}
 	b.Samples = l.check(p, b.Samples)
 	resolved.Samples = b.Samples
-	in.ledger.receive(l.name, received, l.failed)
+	in.ledger.Receive(l.name, received, l.failed)
 	in.hub.Publish(&resolved)
 
 	rest, urgent := l.split(p, b.Samples)
 	if err := in.enqueue(ctx, l, &resolved, urgent, sample.Critical); err != nil {
-		in.ledger.abandon(l.name, len(rest), reasonStopped)
+		in.ledger.Abandon(l.name, len(rest), reasonStopped)
 		return err
 	}
 	if in.windows.Width <= 0 {
@@ -166,10 +166,10 @@ func (in *Intake) enqueue(ctx context.Context, l *lane, b *sample.Batch, samples
 		l.refused.CompareAndSwap(0, l.refusedAt.Load())
 		return nil // by policy; the queue has counted it
 	case errors.Is(err, queue.ErrPriority):
-		in.ledger.abandon(l.name, len(samples), reasonPriority)
+		in.ledger.Abandon(l.name, len(samples), reasonPriority)
 		return err
 	default:
-		in.ledger.abandon(l.name, len(samples), reasonStopped)
+		in.ledger.Abandon(l.name, len(samples), reasonStopped)
 		return err
 	}
 }

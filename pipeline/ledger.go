@@ -81,9 +81,9 @@ func (l *Ledger) change(source string, with func(*Account)) {
 	with(a)
 }
 
-// receive books a batch of n samples of which failed were rejected by reason;
+// Receive books a batch of n samples of which failed were rejected by reason;
 // the rest is on its way into the queue.
-func (l *Ledger) receive(source string, n int, failed map[string]int64) {
+func (l *Ledger) Receive(source string, n int, failed map[string]int64) {
 	l.change(source, func(a *Account) {
 		a.Received += int64(n)
 		a.Queued += int64(n)
@@ -95,9 +95,9 @@ func (l *Ledger) receive(source string, n int, failed map[string]int64) {
 	})
 }
 
-// abandon books samples that were on their way into the queue and never got
-// there.
-func (l *Ledger) abandon(source string, n int, reason string) {
+// Abandon books samples that were on their way into the queue, or in one that
+// is given up, and never got further.
+func (l *Ledger) Abandon(source string, n int, reason string) {
 	if n == 0 {
 		return
 	}

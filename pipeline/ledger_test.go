@@ -19,9 +19,9 @@ func TestDecision7EveryEventKeepsTheSum(t *testing.T) {
 		}
 	}
 	receive := func(n int, failed map[string]int64) func(*Ledger) {
-		return func(l *Ledger) { l.receive("s", n, failed) }
+		return func(l *Ledger) { l.Receive("s", n, failed) }
 	}
-	abandon := func(n int) func(*Ledger) { return func(l *Ledger) { l.abandon("s", n, "stopped") } }
+	abandon := func(n int) func(*Ledger) { return func(l *Ledger) { l.Abandon("s", n, "stopped") } }
 	for name, c := range map[string]struct {
 		events []func(*Ledger)
 		want   Account
@@ -125,14 +125,14 @@ func TestDecision7AnySequenceKeepsTheSum(t *testing.T) {
 					bad = rapid.IntRange(0, n).Draw(t, "bad")
 					worse = rapid.IntRange(0, n-bad).Draw(t, "worse")
 				}
-				l.receive(s, n, map[string]int64{"nan": int64(bad), "below": int64(worse)})
+				l.Receive(s, n, map[string]int64{"nan": int64(bad), "below": int64(worse)})
 				at(s)[queue.Queued] += n - bad - worse
 				at(s)[failed] += bad + worse
 			},
 			"abandon": func(t *rapid.T) {
 				s := source.Draw(t, "source")
 				n := rapid.IntRange(0, at(s)[queue.Queued]).Draw(t, "n")
-				l.abandon(s, n, reasonStopped)
+				l.Abandon(s, n, reasonStopped)
 				at(s)[queue.Queued] -= n
 				at(s)[queue.Dropped] += n
 				reasons[s][reasonStopped] += int64(n)
@@ -194,12 +194,12 @@ func TestDecision7SumHoldsWhileEverybodyWrites(t *testing.T) {
 		source := []string{"jetdrive", "innovate"}[w%2]
 		writing.Go(func() {
 			for i := range rounds {
-				l.receive(source, 10, map[string]int64{"nan": 1})
+				l.Receive(source, 10, map[string]int64{"nan": 1})
 				l.Observe(queue.Event{Source: source, Samples: 2, From: queue.Queued, To: queue.Dropped, Reason: queue.ReasonFull})
 				l.Observe(queue.Event{Source: source, Samples: 3, From: queue.Queued, To: queue.Dead})
 				l.Observe(queue.Event{Source: source, Samples: 3, From: queue.Dead, To: queue.Queued})
 				if i%2 == 0 {
-					l.abandon(source, 7, reasonStopped)
+					l.Abandon(source, 7, reasonStopped)
 				} else {
 					l.Observe(queue.Event{Source: source, Samples: 7, From: queue.Queued, To: queue.Processed})
 				}
@@ -247,11 +247,11 @@ func TestDecision7SumHoldsWhileEverybodyWrites(t *testing.T) {
 func TestLedgerSnapshotIsACopy(t *testing.T) {
 	t.Parallel()
 	l := NewLedger()
-	l.receive("s", 3, map[string]int64{"nan": 1})
-	l.abandon("s", 1, reasonStopped)
+	l.Receive("s", 3, map[string]int64{"nan": 1})
+	l.Abandon("s", 1, reasonStopped)
 	sources, total := l.Snapshot()
 	sources["s"].FailedBy["nan"], sources["s"].DroppedBy[reasonStopped], total.FailedBy["nan"] = 99, 99, 99
-	l.receive("s", 1, map[string]int64{"nan": 1})
+	l.Receive("s", 1, map[string]int64{"nan": 1})
 	again, sum := l.Snapshot()
 	if again["s"].FailedBy["nan"] != 2 || again["s"].DroppedBy[reasonStopped] != 1 || sum.FailedBy["nan"] != 2 {
 		t.Errorf("somebody else's change shows: %+v", again["s"])

@@ -60,8 +60,10 @@ type Pipeline struct {
 	Store  *store.Store
 	Queue  *queue.Queue
 	Ledger *Ledger
-	Hub    *Hub
-	Intake *Intake
+	// Imported is the accounts of files, by format.
+	Imported *Ledger
+	Hub      *Hub
+	Intake   *Intake
 	// Recorder finds runs in what is stored, and seals it.
 	Recorder *Recorder
 	// Unused is what lies in the queue on disk while the queue is in memory: an
@@ -86,7 +88,7 @@ func New(ctx context.Context, o Options) (*Pipeline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	p := &Pipeline{Store: st, Ledger: NewLedger(), Hub: NewHub(), process: Deliver(st), logger: o.Logger}
+	p := &Pipeline{Store: st, Ledger: NewLedger(), Imported: NewLedger(), Hub: NewHub(), process: Deliver(st), logger: o.Logger}
 	if err := p.openQueue(ctx, o); err != nil {
 		return nil, err
 	}
@@ -134,6 +136,19 @@ func (p *Pipeline) openQueue(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("open queue: %w", err)
 	}
 	return nil
+}
+
+// Accounts are those of the sources and of the formats of imported files.
+func (p *Pipeline) Accounts() (all map[string]Account, total Account) {
+	all, total = p.Ledger.Snapshot()
+	imported, more := p.Imported.Snapshot()
+	for name, a := range imported {
+		sum := all[name]
+		sum.add(a)
+		all[name] = sum
+	}
+	total.add(more)
+	return all, total
 }
 
 // unused is what an earlier start with a queue on disk has left.

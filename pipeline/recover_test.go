@@ -69,7 +69,7 @@ func TestQ8WhatCannotBeDecodedIsSetAsideAndTheRestServed(t *testing.T) {
 		if err := accept(t.Context(), f.next(10, sample.High)); err != nil {
 			t.Fatal(err)
 		}
-		r.Ledger.receive("cell", 5, nil)
+		r.Ledger.Receive("cell", 5, nil)
 		if _, err := r.Queue.Enqueue(t.Context(), queue.Item{Source: "cell", Priority: sample.Priority(i), Samples: 5, Payload: junk}); err != nil {
 			t.Fatal(err)
 		}

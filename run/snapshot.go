@@ -1,12 +1,15 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sort"
 
+	"dynotap/sample"
 	"dynotap/store"
+	"dynotap/store/segment"
 )
 
 // Snapshot is all samples of a capture in memory, 24 bytes each, for work that
@@ -22,18 +25,32 @@ type lane struct {
 	points  []store.Point
 }
 
-// TakeSnapshot reads all samples of a capture. Damage is an error.
-func TakeSnapshot(ctx context.Context, r Reader, capture string) (*Snapshot, error) {
+// NewSnapshot makes one of the samples of a single set, native and in the order
+// in which they were stored. They are copied.
+func NewSnapshot(capture string, set *sample.ChannelSet, samples []sample.Sample) *Snapshot {
+	lanes := make([]lane, set.Len())
+	counts := make([]int64, set.Len())
+	for i := range samples {
+		counts[samples[i].Channel]++
+	}
+	for i, c := range set.Channels() {
+		lanes[i] = lane{channel: segment.Describe(set.Source(), c.Key, &c), points: make([]store.Point, 0, counts[i])}
+		lanes[i].channel.Rows = counts[i]
+	}
+	for _, v := range samples {
+		l := &lanes[v.Channel]
+		l.points = append(l.points, store.Point{Time: v.Time, Value: l.channel.Conversion().Apply(v.Value), Quality: v.Quality})
+	}
 	s := &Snapshot{capture: capture}
-	err := r.Read(ctx, store.Query{Capture: capture}, func(c *store.Channel, points []store.Point) error {
-		if n := len(s.lanes); n == 0 || s.lanes[n-1].channel.Key != c.Key {
-			s.lanes = append(s.lanes, lane{channel: *c, points: make([]store.Point, 0, c.Rows)})
+	for _, l := range lanes {
+		if len(l.points) == 0 {
+			continue
 		}
-		l := &s.lanes[len(s.lanes)-1]
-		l.points = append(l.points, points...)
-		return nil
-	})
-	return s, err
+		slices.SortStableFunc(l.points, func(a, b store.Point) int { return cmp.Compare(a.Time, b.Time) })
+		s.lanes = append(s.lanes, l)
+	}
+	slices.SortFunc(s.lanes, func(a, b lane) int { return cmp.Compare(a.channel.Key, b.channel.Key) })
+	return s
 }
 
 // Read does what store.Store.Read does, for the one capture and in the

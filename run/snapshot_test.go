@@ -3,9 +3,11 @@ package run
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"dynotap/channel"
+	"dynotap/sample"
 	"dynotap/store"
 )
 
@@ -14,11 +16,16 @@ func TestASnapshotReadsAsTheStoreDoes(t *testing.T) {
 	t.Parallel()
 	batches, _ := demo(t, 20, 20)
 	r := newRig(t)
-	r.put(batches...)
-	snapshot, err := TakeSnapshot(t.Context(), r, r.capture.ID)
-	if err != nil {
-		t.Fatal(err)
+	set := batches[0].Set
+	batches = slices.DeleteFunc(batches, func(b *sample.Batch) bool { return b.Set != set })
+	slices.Reverse(batches)                             // late
+	batches = append(batches, batches[0], batches[100]) // again, at the same times
+	var all []sample.Sample
+	for _, b := range batches {
+		all = append(all, b.Samples...)
 	}
+	r.put(batches...)
+	snapshot := NewSnapshot(r.capture.ID, set, all)
 	first, last := epoch+5*second, epoch+9*second
 	for name, q := range map[string]store.Query{
 		"everything":         {},
@@ -36,7 +43,7 @@ func TestASnapshotReadsAsTheStoreDoes(t *testing.T) {
 		of := func(from Reader) (text string, err error) {
 			err = from.Read(t.Context(), q, func(c *store.Channel, points []store.Point) error {
 				for _, p := range points {
-					text += fmt.Sprintln(c.Key, c.Name, c.Unit, p)
+					text += fmt.Sprintln(c.Key, c.Source, c.Device, c.ID, c.Label, c.Name, c.Unit, c.Corrected, c.Conversion(), p)
 				}
 				return nil
 			})

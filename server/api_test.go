@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +71,10 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/api/v1/runs/none/samples", "", 404, "norun"},
 		{"GET", "/api/v1/runs/none/export", "", 404, "norun"},
 		{"GET", "/api/v1/runs/0190-abc/export?format=exe", "", 422, "parquet"},
+		{"GET", "/api/v1/runs/0190-abc/merge", "", 422, "with"},
+		{"GET", "/api/v1/runs/0190-abc/merge?with=other", "", 400, "clocks"},
+		{"GET", "/api/v1/runs/0190-abc/merge/table?with=other", "", 400, "clocks"},
+		{"GET", "/api/v1/runs/none/merge/table?with=0190-abc", "", 404, "norun"},
 		{"GET", "/api/v1/recordings", "", 200, `"recording":null`},
 		{"POST", "/api/v1/recordings/stop", "", 409, "norecordingruns"},
 		{"POST", "/api/v1/recordings/start", `{"name":"x"}`, 200, `"name":"x"`},
@@ -267,8 +272,9 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 		"/api/v1/dead-letters": "get delete", "/api/v1/dead-letters/retry": "post", "/api/v1/dead-letters/{id}": "get delete",
 		"/api/v1/dead-letters/{id}/retry": "post", "/api/v1/runs": "get post", "/api/v1/runs/{id}": "get patch delete",
 		"/api/v1/runs/{id}/samples": "get", "/api/v1/runs/{id}/plot.svg": "get", "/api/v1/runs/{id}/plot.png": "get",
-		"/api/v1/runs/{id}/export": "get", "/api/v1/recordings": "get",
+		"/api/v1/runs/{id}/export": "get", "/api/v1/runs/{id}/merge": "get", "/api/v1/runs/{id}/merge/table": "get", "/api/v1/recordings": "get",
 		"/api/v1/recordings/start": "post", "/api/v1/recordings/stop": "post", "/api/v1/live": "get", "/api/v1/doctor": "get",
+		"/api/v1/backup": "get post", "/api/v1/storage": "get",
 	}
 	for path, methods := range want {
 		for method := range strings.FieldsSeq(methods) {
@@ -283,5 +289,23 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 	}
 	if len(doc.Paths) != len(want) {
 		t.Errorf("%d paths are described, %d are known here", len(doc.Paths), len(want))
+	}
+}
+
+func TestA6MergesAreAskedForByParameters(t *testing.T) {
+	t.Parallel()
+	c := newCell()
+	h := c.server(t, nil).Handler()
+	w := ask(t, h, http.MethodGet, "/api/v1/runs/0190-abc/merge?with=0190-def&channel=afr&channel=afr_rear&by=rpm&other=speed&offset_us=-5&tolerance_us=7", "")
+	want := MergeQuery{
+		With: "0190-def", Channels: []string{"afr", "afr_rear"}, By: "rpm", Other: "speed", OffsetUS: new(int64(-5)), ToleranceUS: 7,
+	}
+	if w.Code != http.StatusOK || !reflect.DeepEqual(c.merge, want) || !strings.Contains(w.Body.String(), `"how":"same"`) {
+		t.Errorf("%d, %+v: %s", w.Code, c.merge, w.Body)
+	}
+	w = ask(t, h, http.MethodGet, "/api/v1/runs/0190-abc/merge/table?with=0190-def", "")
+	if c.merge.OffsetUS != nil || c.merge.ToleranceUS != 100_000 || w.Body.String() != "time,rpm\n" ||
+		!strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") || !strings.Contains(w.Header().Get("Content-Disposition"), ".csv") {
+		t.Errorf("%+v, %v: %s", c.merge, w.Header(), w.Body)
 	}
 }

@@ -68,6 +68,8 @@ type Options struct {
 	Sheets     Sheets
 	Imports    Imports
 	Recordings Recordings
+	Backups    Backups
+	Storage    func(context.Context) (Storage, error)
 	Live       Live
 	Ranges     validate.Ranges // what the live channels are held against; none: no channel has one
 	Doctor     Doctor
@@ -144,13 +146,15 @@ type Runs interface {
 	DeleteRun(ctx context.Context, id string) error
 }
 
-// Samples reads runs. Both give store.ErrNoRun, store.ErrNoChannel and
+// Samples reads runs. All give store.ErrNoRun, store.ErrNoChannel and
 // ErrBadRequest.
 type Samples interface {
 	Samples(ctx context.Context, run string, q SampleQuery) (SampleSet, error)
 	// Export writes the run to w as it goes. An error before the first byte
 	// reaches the client as one, a later one breaks the connection off.
 	Export(ctx context.Context, run string, f ExportFormat, w io.Writer) error
+	// Merge brings the readings of another run to the points of a run.
+	Merge(ctx context.Context, run string, q MergeQuery) (Merge, error)
 }
 
 // SampleQuery chooses samples of a run.
@@ -233,7 +237,7 @@ func (o *Options) check() error {
 		{"Gatherer", o.Gatherer == nil && !o.NoMetrics}, {"Readiness", o.Readiness == nil}, {"Stats", o.Stats == nil},
 		{"Config", o.Config == nil}, {"Sources", o.Sources == nil}, {"Queue", o.Queue == nil},
 		{"QueueState", o.QueueState == nil}, {"Decoder", o.Decoder == nil}, {"Runs", o.Runs == nil},
-		{"Samples", o.Samples == nil}, {"Sheets", o.Sheets == nil}, {"Recordings", o.Recordings == nil}, {"Live", o.Live == nil}, {"Doctor", o.Doctor == nil},
+		{"Samples", o.Samples == nil}, {"Sheets", o.Sheets == nil}, {"Recordings", o.Recordings == nil}, {"Backups", o.Backups == nil}, {"Storage", o.Storage == nil}, {"Live", o.Live == nil}, {"Doctor", o.Doctor == nil},
 	} {
 		if part.missing {
 			errs = append(errs, fmt.Errorf("server: option %s is missing", part.name))

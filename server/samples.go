@@ -3,15 +3,14 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"math"
-	"mime"
 	"net/http"
 	"reflect"
 	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"dynotap/store"
 )
@@ -83,6 +82,7 @@ func (s *Server) registerSamples() {
 		export.Responses["200"].Content[kind] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
 	}
 	huma.Register(s.api, export, s.export)
+	s.registerMerge()
 }
 
 func (s *Server) samples(ctx context.Context, in *struct {
@@ -113,23 +113,9 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*huma.StreamRespo
 		return nil, s.problem(err)
 	}
 	format := ExportFormat{Format: in.Format, Wide: in.Wide, RateHz: in.Rate}
-	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		_, w := humago.Unwrap(hc)
-		out := &fileWriter{w: w, control: http.NewResponseController(w), header: func() {
-			w.Header().Set("Content-Type", exportNames[in.Format])
-			w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": fileName(&run, in.Format)}))
-		}}
-		err := s.opts.Samples.Export(ctx, in.ID, format, out)
-		switch {
-		case err == nil && !out.begun:
-			out.begin()
-		case err != nil && !out.begun:
-			s.fail(hc, err)
-		case err != nil:
-			s.opts.Logger.Error("an export was broken off", "run", in.ID, "error", err)
-			panic(http.ErrAbortHandler) // so that the client sees that the file is not whole
-		}
-	}}, nil
+	return s.file(fileFor{run: in.ID, kind: exportNames[in.Format], name: fileName(&run, in.Format)}, func(w io.Writer) error {
+		return s.opts.Samples.Export(ctx, in.ID, format, w)
+	}), nil
 }
 
 // fileName is what a browser saves an export as.

@@ -85,6 +85,8 @@ func New(opts Options) (*Server, error) {
 	s.registerSamples()
 	s.registerSheets()
 	s.registerRecordings()
+	s.registerBackups()
+	s.registerStorage()
 	s.registerLive()
 	s.handler = newGuard(mux, &s.opts, require)
 	return s, nil

@@ -40,6 +40,7 @@ type cell struct {
 	runFilter store.RunFilter
 	query     SampleQuery
 	format    ExportFormat
+	merge     MergeQuery
 	export    func(context.Context, io.Writer) error
 	recording *Recording
 	hub       *pipeline.Hub
@@ -90,7 +91,7 @@ func (c *cell) options() Options {
 		Stats:      func() any { return map[string]any{"sources": map[string]any{}, "total": map[string]int{"received": 5}} },
 		QueueState: func() QueueState { return c.queueState },
 		Config:     func() any { return map[string]any{"queue": map[string]int{"max_size": 10000}} },
-		Sources:    c, Queue: c, Decoder: c, Runs: c, Samples: c, Sheets: c, Recordings: c, Live: c.hub, Doctor: c,
+		Sources:    c, Queue: c, Decoder: c, Runs: c, Samples: c, Sheets: c, Recordings: c, Backups: c, Storage: c.storage, Live: c.hub, Doctor: c,
 	}
 }
 
@@ -224,6 +225,17 @@ func (c *cell) Samples(ctx context.Context, id string, q SampleQuery) (SampleSet
 func (c *cell) Export(ctx context.Context, _ string, f ExportFormat, w io.Writer) error {
 	c.format = f
 	return c.export(ctx, w)
+}
+
+func (c *cell) Merge(_ context.Context, _ string, q MergeQuery) (Merge, error) {
+	c.merge = q
+	if q.With == "other" {
+		return Merge{}, fmt.Errorf("%w: clocks", ErrBadRequest)
+	}
+	return Merge{
+		Report: MergeReport{Clock: ClockReport{How: "same"}, Points: 2, Merged: []MergedSensor{{Name: "afr", Used: 1}}},
+		Write:  func(ctx context.Context, _ string, w io.Writer) error { return c.export(ctx, w) },
+	}, nil
 }
 
 func (c *cell) Recording() *Recording { return c.recording }

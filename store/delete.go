@@ -12,7 +12,8 @@ import (
 
 // DeleteCapture removes a capture with its samples, runs, cursors and files.
 // It waits until nobody reads the files any more; if ctx ends first, or a file
-// cannot be removed, the error says so and the next Open removes them.
+// cannot be removed, the error says so and the next Open removes them. While a
+// Snapshot is read its files stay until that is released.
 func (s *Store) DeleteCapture(ctx context.Context, id string) error {
 	select {
 	case s.sealing <- struct{}{}:
@@ -31,6 +32,14 @@ func (s *Store) DeleteCapture(ctx context.Context, id string) error {
 	if err := s.step("remove files"); err != nil {
 		return err
 	}
+	if s.postpone(id, files) {
+		return nil
+	}
+	return s.finishDelete(ctx, id, files)
+}
+
+// finishDelete removes the files of a capture that has no rows any more.
+func (s *Store) finishDelete(ctx context.Context, id string, files []string) error {
 	if err := s.awaitReaders(ctx, id); err != nil {
 		return fmt.Errorf("delete capture %s: its files are still being read and go at the next start: %w", id, err)
 	}

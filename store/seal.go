@@ -163,7 +163,7 @@ func (s *Store) nextPart(ctx context.Context, capture string, upTo int64) (p par
 			return err
 		}
 		if err := c.Query(`SELECT coalesce(max(number), 0) + 1 FROM segments WHERE capture = ?`, func(row *sqlite3.Stmt) error {
-			p.number = row.ColumnInt(0)
+			p.number = max(row.ColumnInt(0), s.postponedNumber(capture)+1)
 			return nil
 		}, capture); err != nil {
 			return err

@@ -66,6 +66,9 @@ type Store struct {
 	mu      sync.Mutex
 	waiting map[string]waiting // captures with chunks, as SealDue saw them
 	readers map[string]*readers
+	// snapshots that are not released, and the deletions they hold up
+	snapshots int
+	postponed []postponed
 
 	setAsideSamples atomic.Int64
 

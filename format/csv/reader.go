@@ -109,12 +109,9 @@ func (r *reader) read(ctx context.Context) error {
 		r.sink.Warn(w)
 	}
 	found := false
-	for n := 0; r.rows.Next(); n++ {
-		if n%64 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
+	err := format.EachRow(ctx, r.rows, func() error {
 		if r.rows.Line() <= r.last {
-			continue
+			return nil
 		}
 		if len(r.samples)+len(r.plan) > format.MaxSamples {
 			if err := r.flush(); err != nil {
@@ -127,14 +124,12 @@ func (r *reader) read(ctx context.Context) error {
 			}
 		}
 		found = found || len(r.samples) > 0
-	}
-	if err := r.rows.Err(); err != nil {
-		return &format.Error{Line: r.rows.Line(), Err: fmt.Errorf("read rows: %w", err)}
-	}
-	if !found {
+		return nil
+	}, r.flush)
+	if err == nil && !found {
 		r.sink.Warn("the table has no values")
 	}
-	return r.flush()
+	return err
 }
 
 func (r *reader) flush() error {

@@ -3,8 +3,6 @@ package jetdrivelog
 import (
 	"bytes"
 	"errors"
-	"io"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -142,23 +140,10 @@ func TestA8WhatWasReadBeforeAnErrorIsKept(t *testing.T) {
 		file.WriteString(`"2026-01-02 10:00:01","` + "12"[i%2:i%2+1] + `","14.6","0"` + "\n")
 	}
 	sink := &formattest.Sink{TB: t}
-	err := utc(t).Read(t.Context(), failing{strings.NewReader(file.String()), 600_000}, int64(file.Len()), sink)
+	err := utc(t).Read(t.Context(), formattest.Failing{In: strings.NewReader(file.String()), From: 600_000}, int64(file.Len()), sink)
 	if !errors.Is(err, iotest.ErrTimeout) || sink.Samples() < 5_000 {
 		t.Errorf("%d samples, %v", sink.Samples(), err)
 	}
-}
-
-// failing cannot be read from an offset on.
-type failing struct {
-	in   io.ReaderAt
-	from int64
-}
-
-func (f failing) ReadAt(p []byte, at int64) (int, error) {
-	if at+int64(len(p)) > f.from {
-		return 0, iotest.ErrTimeout
-	}
-	return f.in.ReadAt(p, at) //nolint:wrapcheck // as it is
 }
 
 func TestA8TooManyColumnsAreRefused(t *testing.T) {
@@ -170,14 +155,6 @@ func TestA8TooManyColumnsAreRefused(t *testing.T) {
 		}
 	}
 }
-
-// discard keeps nothing.
-type discard struct{}
-
-func (discard) Begin(format.Run) error    { return nil }
-func (discard) Batch(*sample.Batch) error { return nil }
-func (discard) Problem(format.Problem)    {}
-func (discard) Warn(string)               {}
 
 // All that is ever allocated is counted, in two passes, not what is held at once.
 func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
@@ -194,12 +171,8 @@ func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
 		"quotes of one line":  head + "\n" + strings.Repeat(`"`, 2<<20),
 		"mixture never shown": strings.ReplaceAll(head+"\n"+strings.Repeat(row+"\n", 300_000), "14.7", "0.0"),
 	} {
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		err := utc(t).Read(t.Context(), strings.NewReader(file), int64(len(file)), discard{})
-		runtime.ReadMemStats(&after)
-		if used := int64(after.TotalAlloc-before.TotalAlloc) >> 20; used > bound {
+		allocated, err := formattest.Allocated(t, utc(t), []byte(file))
+		if used := allocated >> 20; used > bound {
 			t.Errorf("%s: %d MiB were allocated for %d KiB: %v", name, used, len(file)>>10, err)
 		}
 	}

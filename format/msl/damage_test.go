@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -83,23 +81,10 @@ func TestA8WhatWasReadBeforeAnErrorIsKept(t *testing.T) {
 	t.Parallel()
 	file := longLog(60_000)
 	sink := &formattest.Sink{TB: t}
-	err := New(format.Settings{}).Read(t.Context(), failing{strings.NewReader(file), 600_000}, int64(len(file)), sink)
+	err := New(format.Settings{}).Read(t.Context(), formattest.Failing{In: strings.NewReader(file), From: 600_000}, int64(len(file)), sink)
 	if !errors.Is(err, iotest.ErrTimeout) || sink.Samples() < 30_000 {
 		t.Errorf("%d samples, %v", sink.Samples(), err)
 	}
-}
-
-// failing cannot be read from an offset on.
-type failing struct {
-	in   io.ReaderAt
-	from int64
-}
-
-func (f failing) ReadAt(p []byte, at int64) (int, error) {
-	if at+int64(len(p)) > f.from {
-		return 0, iotest.ErrTimeout
-	}
-	return f.in.ReadAt(p, at) //nolint:wrapcheck // as it is
 }
 
 func TestA8TooManyColumnsAreRefused(t *testing.T) {
@@ -114,14 +99,6 @@ func TestA8TooManyColumnsAreRefused(t *testing.T) {
 	}
 }
 
-// discard keeps nothing.
-type discard struct{}
-
-func (discard) Begin(format.Run) error    { return nil }
-func (discard) Batch(*sample.Batch) error { return nil }
-func (discard) Problem(format.Problem)    {}
-func (discard) Warn(string)               {}
-
 // All that is ever allocated is counted, not what is held at once.
 func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
 	const bound = 100
@@ -135,12 +112,8 @@ func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
 		"separators":        small + strings.Repeat("\t", 8<<20),
 		"quotes":            small + strings.Repeat("\"", 2<<20),
 	} {
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		err := New(format.Settings{}).Read(t.Context(), strings.NewReader(file), int64(len(file)), discard{})
-		runtime.ReadMemStats(&after)
-		if used := int64(after.TotalAlloc-before.TotalAlloc) >> 20; used > bound {
+		allocated, err := formattest.Allocated(t, New(format.Settings{}), []byte(file))
+		if used := allocated >> 20; used > bound {
 			t.Errorf("%s: %d MiB were allocated for %d KiB: %v", name, used, len(file)>>10, err)
 		}
 	}

@@ -3,6 +3,7 @@ package msl
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -37,28 +38,31 @@ type reader struct {
 
 func (r *reader) read(ctx context.Context) error {
 	lines := 0
-	for ; r.rows.Next(); lines++ {
-		if lines%64 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
+	err := format.EachRow(ctx, r.rows, func() error {
+		lines++
 		if len(bytes.TrimSpace(r.rows.Raw())) == 0 {
-			continue
+			return nil
 		}
 		if err := r.line(); err != nil {
 			return err
 		}
-		if !r.named && lines >= mostNotes {
-			return nil
+		if !r.named && lines > mostNotes {
+			return errNoHead
 		}
+		return nil
+	}, r.end)
+	if errors.Is(err, errNoHead) {
+		return nil
 	}
+	return err
+}
+
+// errNoHead ends a file without a line of names.
+var errNoHead = errors.New("no line of names")
+
+func (r *reader) end() error {
 	r.unnoted()
-	if err := r.flush(); err != nil {
-		return err
-	}
-	if err := r.rows.Err(); err != nil {
-		return &format.Error{Line: r.rows.Line(), Err: fmt.Errorf("read rows: %w", err)}
-	}
-	return nil
+	return r.flush()
 }
 
 func (r *reader) flush() error {

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"dynotap/format"
+	"dynotap/format/formattest"
 	"dynotap/sample"
 )
 
@@ -144,12 +144,8 @@ func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
 		"a row without end":  head + strings.Repeat("1", 8<<20),
 		"separators":         head + strings.Repeat(",", 8<<20),
 	} {
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		err := New(format.Settings{}).Read(t.Context(), strings.NewReader(file), int64(len(file)), &strict{t: t})
-		runtime.ReadMemStats(&after)
-		if used := int64(after.TotalAlloc-before.TotalAlloc) >> 20; used > bound {
+		allocated, err := formattest.Allocated(t, New(format.Settings{}), []byte(file))
+		if used := allocated >> 20; used > bound {
 			t.Errorf("%s: %d MiB were allocated for %d KiB: %v", name, used, len(file)>>10, err)
 		}
 	}

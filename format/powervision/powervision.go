@@ -104,27 +104,13 @@ func (r *reader) read(ctx context.Context) error {
 		}
 	}
 	r.out = format.NewBatches(r.sink, r.channels())
-	for n := 0; r.rows.Next(); n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if r.rows.Line() <= r.body || len(bytes.TrimSpace(r.rows.Raw())) == 0 {
-			continue
-		}
-		if err := r.row(); err != nil {
-			return err
-		}
-	}
-	if err := r.out.Flush(); err != nil {
-		return err
-	}
-	if err := r.rows.Err(); err != nil {
-		return &format.Error{Line: r.rows.Line(), Err: fmt.Errorf("read rows: %w", err)}
-	}
-	return nil
+	return format.EachRow(ctx, r.rows, r.row, r.out.Flush)
 }
 
 func (r *reader) row() error {
+	if r.rows.Line() <= r.body || len(bytes.TrimSpace(r.rows.Raw())) == 0 {
+		return nil
+	}
 	cells := r.rows.Cells()
 	if r.rows.Long() || len(cells) > 3 && len(bytes.Join(cells[3:], nil)) > 0 {
 		r.problem(4, "a row has three cells: time in ms, signal, value; this one was left out")

@@ -3,15 +3,13 @@ package winpep
 import (
 	"bytes"
 	"errors"
-	"io"
 	"math"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"dynotap/format"
+	"dynotap/format/formattest"
 	"dynotap/sample"
 )
 
@@ -71,20 +69,7 @@ func TestA8EveryByteOfTheRealExportMayBeDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range file {
-		damaged := slices.Clone(file)
-		switch i % 5 { // 5 and 8 have no factor in common: all meet
-		case 0:
-			damaged[i] ^= 1 << (i % 8)
-		case 1:
-			damaged[i] = "\x00\xff\",\r\n 9"[i%8]
-		case 2:
-			damaged = slices.Insert(damaged, i, file[i])
-		case 3:
-			damaged = slices.Delete(damaged, i, i+1)
-		case 4:
-			damaged = damaged[:i]
-		}
+	for i, damaged := range formattest.Damaged(file) {
 		sink := strict{t: t}
 		_ = f.Read(t.Context(), bytes.NewReader(damaged), int64(len(damaged)), &sink) // it may fail, and must not panic
 		if sink.samples > len(damaged)/2+1 {
@@ -111,16 +96,12 @@ func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
 		if err != nil {
 			t.Fatal(err)
 		}
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		err = f.Read(t.Context(), strings.NewReader(file), int64(len(file)), &strict{t: t})
-		runtime.ReadMemStats(&after)
+		allocated, err := formattest.Allocated(t, f, []byte(file))
 		limit := int64(bound)
 		if strings.HasPrefix(name, "many") { // nothing of a row is kept
 			limit = 100
 		}
-		if used := int64(after.TotalAlloc-before.TotalAlloc) >> 20; used > limit {
+		if used := allocated >> 20; used > limit {
 			t.Errorf("%s: %d MiB were allocated for %d KiB: %v", name, used, len(file)>>10, err)
 		}
 	}
@@ -146,21 +127,8 @@ func TestA8WhatWasReadBeforeAnErrorIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	sink := strict{t: t}
-	err = f.Read(t.Context(), failing{strings.NewReader(file), 200_000}, int64(len(file)), &sink)
+	err = f.Read(t.Context(), formattest.Failing{In: strings.NewReader(file), From: 200_000}, int64(len(file)), &sink)
 	if !errors.Is(err, iotest.ErrTimeout) || sink.samples < 9_000 {
 		t.Errorf("%d samples, %v", sink.samples, err)
 	}
-}
-
-// failing cannot be read from an offset on.
-type failing struct {
-	in   io.ReaderAt
-	from int64
-}
-
-func (f failing) ReadAt(p []byte, at int64) (int, error) {
-	if at+int64(len(p)) > f.from {
-		return 0, iotest.ErrTimeout
-	}
-	return f.in.ReadAt(p, at) //nolint:wrapcheck // as it is
 }

@@ -85,21 +85,7 @@ func (r *reader) read(ctx context.Context) error {
 	if err := r.sink.Begin(r.run()); err != nil {
 		return err
 	}
-	for n := 0; r.rows.Next(); n++ {
-		if n%64 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := r.row(); err != nil {
-			return err
-		}
-	}
-	if err := r.out.Flush(); err != nil {
-		return err
-	}
-	if err := r.rows.Err(); err != nil {
-		return &format.Error{Line: r.rows.Line(), Err: fmt.Errorf("read rows: %w", err)}
-	}
-	return nil
+	return format.EachRow(ctx, r.rows, r.row, r.out.Flush)
 }
 
 func (r *reader) row() error {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +13,6 @@ import (
 
 	"dynotap/format"
 	"dynotap/format/formattest"
-	"dynotap/sample"
 )
 
 // small has two channels, and the samples of one.
@@ -99,14 +97,6 @@ func TestA8EveryByteMayBeDamaged(t *testing.T) {
 	}
 }
 
-// discard keeps nothing.
-type discard struct{}
-
-func (discard) Begin(format.Run) error    { return nil }
-func (discard) Batch(*sample.Batch) error { return nil }
-func (discard) Problem(format.Problem)    {}
-func (discard) Warn(string)               {}
-
 // All that is ever allocated is counted, as a multiple of the file.
 func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
 	const bound = 24
@@ -128,12 +118,8 @@ func TestA8MemoryIsBounded(t *testing.T) { // alone: others allocate, too
 		files["long "+name] = fileOf(rpm, nest(layout(id, 8, 8, ramp(200_000, 0, 0.001), ramp(200_000, 2000, -0.25)), 1))
 	}
 	for name, file := range files {
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		err := New(format.Settings{}).Read(t.Context(), bytes.NewReader(file), int64(len(file)), discard{})
-		runtime.ReadMemStats(&after)
-		if used := int64(after.TotalAlloc - before.TotalAlloc); used > bound*int64(len(file)) {
+		allocated, err := formattest.Allocated(t, New(format.Settings{}), file)
+		if used := allocated; used > bound*int64(len(file)) {
 			t.Errorf("%s: %.1f times its %d KiB were allocated: %v", name, float64(used)/float64(len(file)), len(file)>>10, err)
 		}
 		if strings.HasPrefix(name, "long ") && err != nil {
@@ -165,7 +151,7 @@ func TestA8TheWalkIsBounded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := New(format.Settings{}).Read(ctx, bytes.NewReader(small()), int64(len(small())), discard{}); !errors.Is(err, context.Canceled) {
+	if err := New(format.Settings{}).Read(ctx, bytes.NewReader(small()), int64(len(small())), &formattest.Sink{TB: t, Binary: true}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	sink := &formattest.Sink{TB: t, Binary: true}

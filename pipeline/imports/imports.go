@@ -21,6 +21,7 @@ import (
 	"dynotap/format"
 	"dynotap/format/text"
 	"dynotap/internal/db"
+	"dynotap/pipeline"
 	"dynotap/run"
 	"dynotap/store"
 	"dynotap/validate"
@@ -43,6 +44,8 @@ type Options struct {
 	// Encodings lists those that a file of a format may have, as the setting
 	// supported_encodings does; none: any.
 	Encodings func(format string) []string
+	// Ledger is where the samples of files are booked, by format; nil: nowhere.
+	Ledger *pipeline.Ledger
 	// Zone is recorded with every capture: the formats were made with it.
 	Zone string
 	// Room says why nothing may be imported at present, such as a disk that is
@@ -64,6 +67,8 @@ type Importer struct {
 
 	mu   sync.Mutex
 	busy map[string]chan struct{} // by content hash; closed when that file is done
+
+	copies map[string]bool // names of copies that are being made
 }
 
 // New makes an importer.
@@ -71,8 +76,11 @@ func New(o Options) *Importer {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Ledger == nil {
+		o.Ledger = pipeline.NewLedger()
+	}
 	return &Importer{
-		opts: o, archive: run.NewArchive(o.Store, o.DB, o.Now), slots: make(chan struct{}, atOnce), busy: map[string]chan struct{}{},
+		opts: o, archive: run.NewArchive(o.Store, o.DB, o.Now), slots: make(chan struct{}, atOnce), busy: map[string]chan struct{}{}, copies: map[string]bool{},
 	}
 }
 

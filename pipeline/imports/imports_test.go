@@ -18,6 +18,7 @@ import (
 	"dynotap/format"
 	"dynotap/format/csv"
 	"dynotap/internal/db"
+	"dynotap/pipeline"
 	"dynotap/sample"
 	"dynotap/store"
 	"dynotap/validate"
@@ -80,6 +81,16 @@ func (r *rig) samples(capture string) (n int) {
 	return n
 }
 
+// account is what is booked of a format; it must add up.
+func (r *rig) account(name string) pipeline.Account {
+	r.t.Helper()
+	accounts, total := r.opts.Ledger.Snapshot()
+	if total.Balance() != 0 {
+		r.t.Errorf("the sum is off: %+v", total)
+	}
+	return accounts[name]
+}
+
 func (r *rig) originals() (names []string) {
 	r.t.Helper()
 	entries, err := os.ReadDir(filepath.Join(r.dir, originalsDir))
@@ -105,6 +116,9 @@ func TestTheSameContentIsTheSameRun(t *testing.T) {
 	run := first.Runs[0]
 	if run.SampleCount != 7 || run.DataPointCount != 4 || *run.PeakHP != 13 || run.Name != "a" || run.StartedAt != nil {
 		t.Errorf("%+v", run)
+	}
+	if a := r.account("csv"); a.Received != 7 || a.Processed != 7 || a.Failed != 0 {
+		t.Errorf("booked %+v", a)
 	}
 	again, err := r.Import(t.Context(), "copy of a.csv", strings.NewReader(table), How{})
 	if err != nil || !again.Already || len(again.Runs) != 1 || again.Runs[0].ID != run.ID || again.ErrorCount != 1 {
@@ -221,6 +235,9 @@ func TestAFileThatWasCutOffIsReadAgainAndStoredOnce(t *testing.T) {
 	if names := r.originals(); len(names) != 2 {
 		t.Fatalf("originals %q", names)
 	}
+	if a := r.account("csv"); a.Queued != 0 || a.Dropped == 0 || a.DroppedBy[reasonBroken] != a.Dropped {
+		t.Errorf("booked %+v", a)
+	}
 	r.opts.Formats[0].Format = csv.New(format.Settings{})
 	if err := r.Resume(t.Context()); err != nil {
 		t.Fatal(err)
@@ -313,5 +330,48 @@ func BenchmarkParseToSealedRun(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
+	}
+}
+
+// slow gives its text after what it waits for.
+type slow struct {
+	begun, wait chan struct{}
+	text        *strings.Reader
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.begun != nil {
+		close(s.begun)
+		s.begun = nil
+		<-s.wait
+	}
+	return s.text.Read(p)
+}
+
+// What an earlier start was cut off from goes; what is being copied stays.
+func TestResumeLeavesWhatIsBeingCopiedAlone(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, t.TempDir(), nil)
+	stale := filepath.Join(r.dir, originalsDir, incomingPrefix+"1")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(stale), 0o700), os.WriteFile(stale, []byte("half"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	in := &slow{begun: make(chan struct{}), wait: make(chan struct{}), text: strings.NewReader(table)}
+	begun := in.begun
+	var report Report
+	var err error
+	var group sync.WaitGroup
+	group.Go(func() { report, err = r.Import(t.Context(), "a.csv", in, How{}) })
+	<-begun
+	if err := r.Resume(t.Context()); err != nil {
+		t.Error(err)
+	}
+	close(in.wait)
+	group.Wait()
+	if err != nil || len(report.Runs) != 1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if names := r.originals(); len(names) != 1 || strings.HasPrefix(names[0], ".") {
+		t.Errorf("originals %q", names)
 	}
 }

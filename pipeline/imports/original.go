@@ -20,6 +20,9 @@ import (
 // imported, each under the hash of its content.
 const originalsDir = "originals"
 
+// incomingPrefix begins the names of copies that are being made.
+const incomingPrefix = ".incoming-"
+
 // pendingSuffix marks a file that was accepted and is not completely imported.
 const pendingSuffix = ".pending"
 
@@ -33,6 +36,7 @@ type original struct {
 	file *os.File
 
 	accepted bool
+	ended    func() // of the copy; nil for one of an earlier start
 }
 
 // mark is what stands in a pending file.
@@ -48,11 +52,11 @@ func (im *Importer) spool(ctx context.Context, name string, in io.Reader) (o *or
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of originals: %w", err)
 	}
-	file, err := os.CreateTemp(dir, ".incoming-*")
+	file, ended, err := im.newCopy(dir)
 	if err != nil {
 		return nil, fmt.Errorf("copy %s: %w", name, err)
 	}
-	o = &original{name: filepath.Base(filepath.ToSlash(name)), dir: dir, path: file.Name(), file: file}
+	o = &original{name: filepath.Base(filepath.ToSlash(name)), dir: dir, path: file.Name(), file: file, ended: ended}
 	sum := sha256.New()
 	o.size, err = io.Copy(io.MultiWriter(file, sum), reader{ctx, in})
 	if err == nil {
@@ -64,6 +68,50 @@ func (im *Importer) spool(ctx context.Context, name string, in io.Reader) (o *or
 	}
 	o.hash = hex.EncodeToString(sum.Sum(nil))
 	return o, nil
+}
+
+// newCopy makes the file of a copy, which is this program's until ended: Resume
+// removes only those of others.
+func (im *Importer) newCopy(dir string) (file *os.File, ended func(), err error) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	file, err = os.CreateTemp(dir, incomingPrefix+"*")
+	if err != nil {
+		return nil, nil, err
+	}
+	name := filepath.Base(file.Name())
+	im.copies[name] = true
+	return file, func() {
+		im.mu.Lock()
+		defer im.mu.Unlock()
+		delete(im.copies, name)
+	}, nil
+}
+
+// removeCopy removes a copy that an earlier start has left.
+func (im *Importer) removeCopy(path string) error {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if im.copies[filepath.Base(path)] {
+		return nil
+	}
+	return removed(path)
+}
+
+// removed makes sure that a file is not there.
+func removed(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// isBusy reports whether the content of a hash is being imported.
+func (im *Importer) isBusy(hash string) bool {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	_, busy := im.busy[hash]
+	return busy
 }
 
 // reader ends with its context.
@@ -130,7 +178,7 @@ func (o *original) pendingPath() string { return filepath.Join(o.dir, o.hash+pen
 // need not be durable: a mark that comes back finds the import done, or the
 // same refusal.
 func (o *original) settle(keep bool) error {
-	err := os.Remove(o.pendingPath())
+	err := removed(o.pendingPath())
 	if !keep {
 		o.accepted = false // release removes the copy
 	}
@@ -147,6 +195,9 @@ func (o *original) release() {
 	}
 	if !o.accepted {
 		_ = os.Remove(o.path) // a copy nobody refers to: at worst the next start finds it
+	}
+	if o.ended != nil {
+		o.ended()
 	}
 }
 
@@ -178,24 +229,24 @@ func (im *Importer) pending() (list []*original, err error) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if strings.HasPrefix(e.Name(), ".incoming-") {
-			err = errors.Join(err, os.Remove(path))
+		if strings.HasPrefix(e.Name(), incomingPrefix) {
+			err = errors.Join(err, im.removeCopy(path))
 			continue
 		}
 		hash, found := strings.CutSuffix(e.Name(), pendingSuffix)
-		if !found {
+		if !found || im.isBusy(hash) {
 			continue
 		}
 		text, readErr := os.ReadFile(path)
 		var m mark
 		if readErr != nil || json.Unmarshal(text, &m) != nil || m.File != filepath.Base(m.File) {
-			err = errors.Join(err, os.Remove(path)) // cut off while it was written: nothing was accepted
+			err = errors.Join(err, removed(path)) // cut off while it was written: nothing was accepted
 			continue
 		}
 		copied := filepath.Join(dir, m.File)
 		info, statErr := os.Stat(copied)
 		if errors.Is(statErr, fs.ErrNotExist) {
-			err = errors.Join(err, os.Remove(path))
+			err = errors.Join(err, removed(path))
 			continue
 		}
 		if statErr != nil {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -51,6 +50,7 @@ func (im *Importer) read(ctx context.Context, o *original, f format.Named, confi
 	if err != nil {
 		return Report{}, err
 	}
+	defer func() { im.opts.Ledger.Abandon(f.Name, s.inQueue, reasonBroken) }()
 	s.report.Confidence = confidence
 	in := &meter{in: o.file, size: o.size, tell: progress}
 	err = f.Format.Read(ctx, in, o.size, s)
@@ -127,8 +127,10 @@ type sink struct {
 	sets    map[*sample.ChannelSet]*prepared
 	order   []*prepared
 
-	from, to int64 // of what was kept
-	samples  int   // of this run
+	from, to int64           // of what was kept
+	samples  int             // of this run
+	kept     []sample.Sample // the first of them, up to inMemorySamples
+	inQueue  int             // of them, booked as queued
 	unsealed int
 	rejected map[string]int64
 }
@@ -139,18 +141,15 @@ type prepared struct {
 	stored bool
 }
 
-// ended is a run whose samples are all stored and that is to be entered.
-type ended struct {
-	capture string
-	runs    []run.Run // the file's, then its pulls
-	endedUS int64
-}
-
 func (im *Importer) newSink(ctx context.Context, o *original, name string) (*sink, error) {
 	settings := queue.Defaults()
 	settings.MaxSize, settings.BatchSize, settings.DropOnFull = 2*waiting, waiting, false
+	s := &sink{
+		ctx: ctx, im: im, file: o, process: pipeline.Deliver(im.opts.Store),
+		report: Report{File: o.name, Format: name, Runs: []run.Run{}, Errors: []format.Problem{}, Warnings: []string{}},
+	}
 	q, err := queue.New(memory.New(), settings, queue.Options{
-		Logger: im.opts.Logger,
+		Logger: im.opts.Logger, Observer: s.book,
 		Apply: func(ctx context.Context, effects []db.Effect) []error {
 			return pipeline.ApplyEach(ctx, im.opts.DB, effects)
 		},
@@ -158,10 +157,24 @@ func (im *Importer) newSink(ctx context.Context, o *original, name string) (*sin
 	if err != nil {
 		return nil, err
 	}
-	return &sink{
-		ctx: ctx, im: im, file: o, queue: q, process: pipeline.Deliver(im.opts.Store),
-		report: Report{File: o.name, Format: name, Runs: []run.Run{}, Errors: []format.Problem{}, Warnings: []string{}},
-	}, nil
+	s.queue = q
+	return s, nil
+}
+
+// reasonBroken is why samples are dropped of a file whose import ended early.
+// While the program lives it is read again; then they are received again.
+const reasonBroken = "import_broken_off"
+
+// book passes on what becomes of samples in the queue. It goes with the import,
+// and its dead letters with it.
+func (s *sink) book(e queue.Event) {
+	if e.To == queue.Dead {
+		e.To, e.Reason = queue.Dropped, reasonBroken
+	}
+	if e.From == queue.Queued && e.To != queue.Queued {
+		s.inQueue -= e.Samples
+	}
+	s.im.opts.Ledger.Observe(e)
 }
 
 // nothing says why a file gave no sample.
@@ -199,7 +212,7 @@ func (s *sink) Begin(r format.Run) error {
 	}
 	s.begun, s.capture = &r, nil
 	s.sets, s.order, s.rejected = map[*sample.ChannelSet]*prepared{}, nil, map[string]int64{}
-	s.from, s.to, s.samples, s.unsealed = math.MaxInt64, math.MinInt64, 0, 0
+	s.from, s.to, s.samples, s.unsealed, s.kept = math.MaxInt64, math.MinInt64, 0, 0, s.kept[:0]
 	return nil
 }
 
@@ -219,12 +232,21 @@ func (s *sink) batch(b *sample.Batch) error {
 	}
 	p := s.prepare(b.Set)
 	var found validate.Counts
+	received := len(b.Samples)
 	keep := p.plan.Check(b.Samples, &found)
+	var failed map[string]int64
 	for reason, n := range found.Rejected {
 		if n > 0 {
-			s.rejected[validate.Reason(reason).String()] += int64(n)
+			name := validate.Reason(reason).String()
+			if failed == nil {
+				failed = map[string]int64{}
+			}
+			failed[name] = int64(n)
+			s.rejected[name] += int64(n)
 		}
 	}
+	s.im.opts.Ledger.Receive(s.report.Format, received, failed)
+	s.inQueue += len(keep)
 	if len(keep) == 0 {
 		return nil
 	}
@@ -243,6 +265,11 @@ func (s *sink) batch(b *sample.Batch) error {
 		return err
 	}
 	s.samples += len(keep)
+	if s.samples <= inMemorySamples {
+		s.kept = append(s.kept, keep...)
+	} else {
+		s.kept = nil
+	}
 	s.unsealed += len(keep)
 	if s.fill++; s.fill >= waiting {
 		return s.drain()
@@ -352,112 +379,6 @@ func (s *sink) endRun() error {
 		s.ended.endedUS = s.to
 	}
 	return nil
-}
-
-// enter saves the run that has ended, with more in the same commit.
-func (s *sink) enter(also ...db.Effect) error {
-	e := s.ended
-	s.ended = nil
-	if e == nil {
-		return nil
-	}
-	also = append(also, store.EndEffect(e.capture, e.endedUS))
-	return s.im.archive.Save(s.ctx, e.capture, 0, nil, e.runs, also...)
-}
-
-// inMemory is an archive of which one capture is read from memory.
-type inMemory struct {
-	run.Archive
-	snapshot *run.Snapshot
-}
-
-func (a inMemory) Read(ctx context.Context, q store.Query, fn func(*store.Channel, []store.Point) error) error {
-	return a.snapshot.Read(ctx, q, fn)
-}
-
-// analyse makes the run of the file's samples, and those of the pulls in it.
-// What is small is read once, and sealed whenever what was recorded is; the rest
-// is sealed before, because it is read several times and files know where each
-// channel lies.
-func (s *sink) analyse() ([]run.Run, error) {
-	archive := s.im.archive
-	if s.samples <= inMemorySamples {
-		snapshot, err := run.TakeSnapshot(s.ctx, archive, s.capture.ID)
-		if err != nil {
-			return nil, err
-		}
-		archive = inMemory{archive, snapshot}
-	} else if err := s.im.opts.Store.Seal(s.ctx, s.capture.ID, 0); err != nil {
-		return nil, err
-	}
-	r, err := s.summarise(archive)
-	if err != nil {
-		return nil, err
-	}
-	pulls, err := run.PullRuns(s.ctx, archive, *s.capture, run.PullSettings{})
-	s.report.Pulls += len(pulls)
-	if len(pulls) == 1 && isWhole(&pulls[0], &r) {
-		pulls = nil
-	}
-	return append([]run.Run{r}, pulls...), err
-}
-
-// isWhole reports whether a file is one pull, which needs no second entry in
-// the list: it takes nine tenths of the time.
-func isWhole(pull, file *run.Run) bool { return 10*pull.DurationMS >= 9*file.DurationMS }
-
-func (s *sink) summarise(archive run.Archive) (run.Run, error) {
-	index := len(s.report.Runs)
-	name := s.begun.Name
-	if name == "" {
-		name = strings.TrimSuffix(s.file.name, filepath.Ext(s.file.name))
-		if index > 0 {
-			name = fmt.Sprintf("%s (%d)", name, index+1)
-		}
-	}
-	r := run.Run{
-		ID: s.capture.ID, Capture: s.capture.ID, Kind: run.KindImport, Source: s.capture.Source, Name: name,
-		Notes: s.notes(), Tags: []string{}, From: new(s.from), To: new(s.to),
-	}
-	if s.begun.Dated {
-		r.StartedAt = new(sample.Time(s.from))
-	}
-	var err error
-	r.Summary, err = run.Summarise(s.ctx, archive, s.capture.ID, s.from, s.to)
-	for _, n := range s.rejected {
-		r.Rejected += n
-	}
-	r.Channels = s.withEmpty(r.Channels)
-	return r, err
-}
-
-// notes is what the file's head says.
-func (s *sink) notes() string {
-	lines := slices.Clone(s.begun.Notes)
-	for _, key := range slices.Sorted(maps.Keys(s.begun.Facts)) {
-		lines = append(lines, key+": "+s.begun.Facts[key])
-	}
-	return strings.Join(lines, "\n")
-}
-
-// withEmpty adds the channels that the file has and that never hold a value.
-func (s *sink) withEmpty(list []run.ChannelSummary) []run.ChannelSummary {
-	has := map[string]bool{}
-	for i := range list {
-		has[list[i].Key] = true
-	}
-	for _, p := range s.order {
-		for _, c := range p.set.Channels() {
-			if has[c.Key] {
-				continue
-			}
-			has[c.Key] = true
-			list = append(list, run.ChannelSummary{
-				Key: c.Key, Device: c.Provider, Label: c.Label, Name: c.Name, Unit: c.Unit, NativeUnit: c.NativeUnit,
-			})
-		}
-	}
-	return list
 }
 
 // close keeps the report, so that the same file is known again with what was

@@ -37,7 +37,7 @@ async function ready(name) {
   if (name === "runs") await page.locator('tr[data-kind="pull"] path[d^="M"]').first().waitFor();
   if (name === "sources") await page.locator("[data-source] table").first().waitFor({ state: "attached" });
   if (name === "queue") await page.locator("canvas").waitFor();
-  if (name === "settings") await page.locator("tbody tr").first().waitFor();
+  if (name === "settings") await page.locator("details summary").first().waitFor();
   if (name !== "run") return;
   await page.locator(".u-legend").waitFor();
   await until("the sheet", () => page.locator("img.sheet").evaluate((i) => i.complete && i.naturalWidth > 0));

@@ -163,7 +163,7 @@ export interface Queue {
   dead_letters: number;
   total_dropped: number;
   total_retried: number;
-  dropped: { reason: string; items: number; samples: number }[] | null;
+  dropped: { source: string; reason: string; items: number; samples: number }[] | null;
   processed_per_second: number;
   latency: { p50: number; p99: number; max: number };
   oldest_age_seconds: number;

@@ -62,10 +62,11 @@ export function ofQueue(q: Queue): Warning[] {
 
 export function ofReadiness(r: Ready): Warning[] {
   const notes = r.notes.filter((n) => !/^source \S+ (is not connected|has found no device)/.test(n)); // ofSource says that
-  return [
+  const all = [
     ...r.reasons.map((text) => of(text, true, "Samples are not accepted: ")),
     ...notes.map((text) => of(text, false, "")),
   ];
+  return all.filter((w, i) => all.findIndex((o) => o.id === w.id) === i); // the same but for its figures
 }
 
 /** of splits the server's sentence where it says what to do, or says it. */

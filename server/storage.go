@@ -1,0 +1,41 @@
+package server
+
+import (
+	"context"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Storage is the disk under the data directory and what takes room on it, in
+// bytes.
+type Storage struct {
+	Directory  string    `json:"directory"`
+	Free       *int64    `json:"free_bytes" doc:"What may still be written; null where the system does not say."`
+	Total      *int64    `json:"total_bytes"`
+	Runs       int64     `json:"runs_bytes" doc:"Sealed samples."`
+	Originals  int64     `json:"originals_bytes" doc:"Imported files."`
+	Queue      int64     `json:"queue_bytes" doc:"Waiting batches and dead letters."`
+	Live       int64     `json:"live_bytes" doc:"Samples that are not sealed yet."`
+	Database   int64     `json:"database_bytes" doc:"The whole database: catalog, queue and live samples, and free pages."`
+	Quarantine int64     `json:"quarantine_bytes" doc:"Damaged files that were set aside."`
+	PerMinute  float64   `json:"per_minute_bytes" doc:"What a minute of recording takes at the present rate, once sealed; 0 while nothing is recorded."`
+	HoursLeft  *float64  `json:"hours_left" doc:"Until the disk is full at that rate; null while nothing is recorded."`
+	Warning    string    `json:"warning" doc:"What is to be done about the disk; empty while there is room."`
+	Retention  Retention `json:"retention"`
+}
+
+// Retention says what is deleted by itself. Runs and imported files never are:
+// only the user deletes them.
+type Retention struct {
+	Runs           bool     `json:"runs" doc:"Whether runs are deleted by themselves: never."`
+	DeadLetters    int      `json:"dead_letters" doc:"So many dead letters are kept, the newest; 0: all."`
+	DeadLetterDays *float64 `json:"dead_letter_days" doc:"For so many days; null: for ever."`
+}
+
+func (s *Server) registerStorage() {
+	huma.Register(s.api, get("/api/v1/storage", "get-storage", "Free space, what takes room, and how long it lasts", "storage"),
+		func(ctx context.Context, _ *struct{}) (*body[Storage], error) {
+			state, err := s.opts.Storage(ctx)
+			return answer(state), s.problem(err)
+		})
+}
