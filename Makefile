@@ -64,8 +64,8 @@ $(LINT):
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
 bench: build ## the figures of docs/performance.md
-	$(GO) test -run '^$$' -bench . -benchmem ./sample ./validate ./source/jetdrive/... ./source/innovate/isp ./queue/... ./store/...
-	for b in decode validate pipeline; do ./bin/dynotap bench $$b --json || exit 1; done
+	$(GO) test -run '^$$' -bench . -benchmem ./sample ./validate ./source/jetdrive/... ./source/innovate/isp ./queue/... ./store/... ./format/csv ./pipeline/imports
+	for b in decode validate pipeline stream; do ./bin/dynotap bench $$b --json || exit 1; done
 	for b in sqlite memory; do ./bin/dynotap bench queue --backend $$b || exit 1; done
 
 kills: ## 2,000 kills of a process that uses the queue, ten times what make test does

@@ -10,7 +10,7 @@ import (
 	"dynotap/app/bench"
 )
 
-func newBench(*Program) *cobra.Command {
+func newBench(p *Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure dynotap on this machine, beside bare loops in the same run",
@@ -24,6 +24,9 @@ func newBench(*Program) *cobra.Command {
 		{"decode", "Decode ChannelValues messages", bench.Decode},
 		{"validate", "Decode, normalise and validate", bench.Validate},
 		{"pipeline", "Receive from the network, and all the way to the disk", bench.Pipeline},
+		{"stream", "What ten clients of the live stream do to the time to the disk", func(rounds int) (bench.Report, error) {
+			return bench.Streams(rounds, p.benchCell)
+		}},
 	} {
 		cmd.AddCommand(newBenchmark(b.name, b.short, b.measure))
 	}

@@ -63,6 +63,7 @@ func jetdriveSettings(c *config.Jetdrive) (jetdrive.Settings, error) {
 		ListenOnly:     !c.Transmit,
 		ProviderFilter: c.ProviderFilter,
 		ChannelFilter:  c.ChannelFilter,
+		AskAgain:       c.SubscribeTimeoutSec.Duration(),
 		Linger:         jetdrive.DefaultLinger,
 	}, nil
 }

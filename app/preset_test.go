@@ -63,6 +63,11 @@ func (d *dump) Read(ctx context.Context, emit func(*sample.Batch) error) error {
 // record starts the program in this process with one source, that dump.
 func record(t *testing.T, dir string, d *dump, overrides map[string]string) (a *recording, said *bytes.Buffer) {
 	t.Helper()
+	return recordLogging(t, dir, d, overrides, slog.New(slog.DiscardHandler))
+}
+
+func recordLogging(t *testing.T, dir string, d *dump, overrides map[string]string, logger *slog.Logger) (a *recording, said *bytes.Buffer) {
+	t.Helper()
 	p := &Program{Version: "test", Sources: []SourceSpec{{Name: "dump", Build: func(SourceInput) (LiveSource, error) {
 		return LiveSource{Source: d}, nil
 	}}}}
@@ -72,7 +77,7 @@ func record(t *testing.T, dir string, d *dump, overrides map[string]string) (a *
 		t.Fatal(err)
 	}
 	said = new(bytes.Buffer)
-	a = &recording{program: p, loaded: loaded, dir: dir, say: newSpeaker(said), logger: slog.New(slog.DiscardHandler)}
+	a = &recording{program: p, loaded: loaded, dir: dir, say: newSpeaker(said), logger: logger}
 	if err := a.open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

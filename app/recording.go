@@ -34,6 +34,8 @@ type recording struct {
 	logger  *slog.Logger
 	say     *speaker
 	serveUI bool
+	// accepted, if it is not nil, is told of every batch that is durable.
+	accepted func(pipeline.Accepted)
 
 	db       *db.DB
 	registry *prometheus.Registry
@@ -42,6 +44,7 @@ type recording struct {
 	cell     *cell
 	pressure *pressure
 	watching startstop.Service // of the pressure
+	counting startstop.Service // statistics in the log
 	imports  *imports.Importer
 	inbox    startstop.Service // watches the inbox, after what was cut off
 	backups  *backups
@@ -80,7 +83,7 @@ func (a *recording) open(ctx context.Context) (err error) {
 		Resolver: resolver, Ranges: ranges, Critical: cfg.CriticalChannels,
 		Windows: windowing(&cfg.Aggregation),
 		Source:  strings.Join(a.enabledSources(), "+"), Clock: a.clock, Registerer: a.registry, Logger: a.logger,
-		Run: a.say.run,
+		Run: a.say.run, Accepted: a.accepted,
 	})
 	if err != nil {
 		return err
@@ -151,6 +154,11 @@ func (a *recording) start(ctx context.Context) error {
 	if err := a.watching.Start(ctx, a.pressure.watch); err != nil {
 		return err
 	}
+	if a.loaded.Config.MetricsEnabled {
+		if err := a.counting.Start(ctx, a.logStatistics); err != nil {
+			return err
+		}
+	}
 	if err := a.inbox.Start(ctx, a.watchInbox); err != nil {
 		return err
 	}
@@ -165,7 +173,7 @@ func (a *recording) stop(ctx context.Context) error {
 	}
 	err := errors.Join(a.inbox.Stop(ctx), a.cell.stop(ctx))
 	left, stop := a.pipeline.Stop(ctx)
-	err = errors.Join(err, stop, a.watching.Stop(ctx), a.server.Stop(ctx))
+	err = errors.Join(err, stop, a.watching.Stop(ctx), a.counting.Stop(ctx), a.server.Stop(ctx))
 	if a.said {
 		a.say.goodbye(a, left)
 	}

@@ -67,7 +67,7 @@ func newRunsList(p *Program) *cobra.Command {
 	f.IntVar(&limit, "limit", 100, "at most so many")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return withClient(cmd, o, func(ctx context.Context, c *client) error {
-			query := url.Values{"limit": {strconv.Itoa(limit)}}
+			query := url.Values{"limit": {strconv.Itoa(limit)}, "channels": {strconv.FormatBool(asJSON)}}
 			if kind != "" {
 				query.Set("kind", kind)
 			}

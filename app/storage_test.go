@@ -79,14 +79,18 @@ func TestStorageCountsWhatLiesThere(t *testing.T) {
 	inMemory := map[string]string{"queue.persist_to_disk": "false"}
 	a, _ := record(t, dir, newDump(200), inMemory)
 	await(t, "all is recorded", func() bool { return a.cell.stats().Total.Processed == 200*each })
-	a.end(t)
-
-	a, _ = record(t, dir, newDump(0), inMemory)
-	defer a.end(t)
+	await(t, "the inbox is watched: what was cut off has been looked for", func() bool {
+		_, err := os.Stat(filepath.Join(dir, "inbox"))
+		return err == nil
+	})
 	text := "time (s),rpm\n0,1000\n0.05,1100\n"
 	if _, err := a.imports.Import(t.Context(), "x.csv", strings.NewReader(text), imports.How{}); err != nil {
 		t.Fatal(err)
 	}
+	a.end(t)
+
+	a, _ = record(t, dir, newDump(0), inMemory)
+	defer a.end(t)
 	aside := filepath.Join(dir, db.QuarantineName, "old")
 	if err := errors.Join(os.MkdirAll(aside, 0o700), os.WriteFile(filepath.Join(aside, "damaged"), make([]byte, 321), 0o600)); err != nil {
 		t.Fatal(err)

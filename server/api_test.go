@@ -274,7 +274,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 		"/api/v1/runs/{id}/samples": "get", "/api/v1/runs/{id}/plot.svg": "get", "/api/v1/runs/{id}/plot.png": "get",
 		"/api/v1/runs/{id}/export": "get", "/api/v1/runs/{id}/merge": "get", "/api/v1/runs/{id}/merge/table": "get", "/api/v1/recordings": "get",
 		"/api/v1/recordings/start": "post", "/api/v1/recordings/stop": "post", "/api/v1/live": "get", "/api/v1/doctor": "get",
-		"/api/v1/backup": "get post", "/api/v1/storage": "get",
+		"/api/v1/backup": "get post", "/api/v1/storage": "get", "/api/v1/session": "post",
 	}
 	for path, methods := range want {
 		for method := range strings.FieldsSeq(methods) {
@@ -307,5 +307,19 @@ func TestA6MergesAreAskedForByParameters(t *testing.T) {
 	if c.merge.OffsetUS != nil || c.merge.ToleranceUS != 100_000 || w.Body.String() != "time,rpm\n" ||
 		!strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") || !strings.Contains(w.Header().Get("Content-Disposition"), ".csv") {
 		t.Errorf("%+v, %v: %s", c.merge, w.Header(), w.Body)
+	}
+}
+
+// TestListOfRunsIsSlim: the channels of a hundred are asked for only.
+func TestListOfRunsIsSlim(t *testing.T) {
+	t.Parallel()
+	c := newCell()
+	c.runs[0].Summary = json.RawMessage(`{"peak_hp":101.25,"channels":[{"key":"a"}]}`)
+	h := c.server(t, nil).Handler()
+	for path, want := range map[string]bool{"/api/v1/runs": false, "/api/v1/runs?channels=true": true, "/api/v1/runs/0190-abc": true} {
+		text := ask(t, h, http.MethodGet, path, "").Body.String()
+		if strings.Contains(text, `"channels"`) != want || !strings.Contains(text, "101.25") {
+			t.Errorf("%s: %s", path, text)
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"path"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"dynotap/web"
 )
 
@@ -35,4 +37,20 @@ func (g *guard) public(r *http.Request) bool {
 	}
 	inAssets := path.Dir(r.URL.Path)+"/" == assets
 	return inAssets || r.URL.Path == "/" && !r.URL.Query().Has("token")
+}
+
+// describeSession puts the session, which the guard answers before any handler,
+// into the API's description.
+func (s *Server) describeSession() {
+	o := post(sessionPath, "make-session", "Trade the token (Authorization: Bearer ...) for a cookie, which streams and pictures of a page need", "session")
+	o.Security = []map[string][]string{{"bearer": {}}}
+	o.Responses = map[string]*huma.Response{
+		"204": {Description: "The cookie was set."}, "401": {Description: "It is not the token."},
+	}
+	openapi := s.api.OpenAPI()
+	if openapi.Components.SecuritySchemes == nil {
+		openapi.Components.SecuritySchemes = map[string]*huma.SecurityScheme{}
+	}
+	openapi.Components.SecuritySchemes["bearer"] = &huma.SecurityScheme{Type: "http", Scheme: "bearer"}
+	openapi.AddOperation(&o)
 }

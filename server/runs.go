@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -71,6 +72,8 @@ func (s *Server) listRuns(ctx context.Context, in *struct {
 	Capture string `query:"capture" maxLength:"128"`
 	Limit   int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
 	Offset  int    `query:"offset" default:"0" minimum:"0"`
+	// Channels of a hundred are ten kilobytes a run.
+	Channels bool `query:"channels" doc:"With the channels of each summary; a single run always has them."`
 }) (*body[runsBody], error) {
 	list, total, err := s.opts.Runs.Runs(ctx, store.RunFilter{
 		Text: in.Text, Kind: in.Kind, Capture: in.Capture, Limit: in.Limit, Offset: in.Offset,
@@ -80,9 +83,27 @@ func (s *Server) listRuns(ctx context.Context, in *struct {
 	}
 	out := runsBody{Runs: make([]runBody, 0, len(list)), Total: total}
 	for i := range list {
-		out.Runs = append(out.Runs, runOf(&list[i]))
+		r := list[i]
+		if !in.Channels {
+			r.Summary = withoutChannels(r.Summary)
+		}
+		out.Runs = append(out.Runs, runOf(&r))
 	}
 	return answer(out), nil
+}
+
+// withoutChannels is a summary without its list of channels; one that is none
+// stays as it is.
+func withoutChannels(summary json.RawMessage) json.RawMessage {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(summary, &fields) != nil || fields["channels"] == nil {
+		return summary
+	}
+	delete(fields, "channels")
+	if slim, err := json.Marshal(fields); err == nil {
+		return slim
+	}
+	return summary
 }
 
 func runOf(r *store.Run) runBody {

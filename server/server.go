@@ -87,6 +87,7 @@ func New(opts Options) (*Server, error) {
 	s.registerRecordings()
 	s.registerBackups()
 	s.registerStorage()
+	s.describeSession()
 	s.registerLive()
 	s.handler = newGuard(mux, &s.opts, require)
 	return s, nil

@@ -353,13 +353,24 @@ func TestNodeNumbersWithoutGaps(t *testing.T) {
 	})
 }
 
-// The list is asked for while values of ids come that nobody named: at most
-// every two seconds, and less and less often.
+// The list is asked for while values of ids come that nobody named: again after
+// the time that subscribe_timeout_sec gives an answer, and less and less often.
 func TestRequestChannelInfoIsRateLimited(t *testing.T) {
 	t.Parallel()
+	for again, want := range map[time.Duration]int{2 * time.Second: 1, DefaultAskAgain: 2} {
+		t.Run(again.String(), func(t *testing.T) {
+			t.Parallel()
+			rateOfAsking(t, again, want)
+		})
+	}
+}
+
+func rateOfAsking(t *testing.T, again time.Duration, want int) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		network := new(bus)
 		s := network.station(t, NodeSettings{})
+		s.again = again.Microseconds()
 		e := &ear{receiver: s.receiver, t: t}
 		provider := &speaker{ear: e, id: 0x4444}
 		asked := func(messages int) int {
@@ -375,8 +386,8 @@ func TestRequestChannelInfoIsRateLimited(t *testing.T) {
 		if n := asked(18); n != 0 {
 			t.Errorf("asked %d times without a host id", n)
 		}
-		if n := asked(22); n != 1 {
-			t.Errorf("asked %d times in the first second, want once", n)
+		if n := asked(22); n != want {
+			t.Errorf("asked %d times in the first second, want %d", n, want)
 		}
 		if n := asked(60 * 20); n < 3 || n > 6 {
 			t.Errorf("asked %d times in the next minute", n)

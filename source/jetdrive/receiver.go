@@ -22,6 +22,7 @@ const (
 // goroutine gives it datagrams and takes batches; others may look at it.
 type receiver struct {
 	logger *slog.Logger
+	again  int64 // how long the first answer to a question is waited for, µs
 
 	mu       sync.Mutex
 	registry *registry
@@ -38,7 +39,7 @@ type receiver struct {
 }
 
 func newReceiver(r *registry, logger *slog.Logger) *receiver {
-	return &receiver{registry: r, logger: logger}
+	return &receiver{registry: r, logger: logger, again: DefaultAskAgain.Microseconds()}
 }
 
 // handle takes in one datagram that arrived at the given session time. It
@@ -184,7 +185,7 @@ func (r *receiver) act(h *host, f klhdv.Frame, o order, arrival int64, seen *Cou
 
 func (r *receiver) onClear(h *host) {
 	h.clock.doubt()
-	h.forgiveAsking()
+	h.forgiveAsking(r.again)
 	if h.provider != nil {
 		h.provider.channels.clear(h.seq.position)
 	}
@@ -291,7 +292,7 @@ func fill(dst []sample.Sample, values []klhdv.Value, m mapping, l *channelList, 
 
 // ask sends RequestChannelInfo to a host whose values are not all listed.
 func (r *receiver) ask(h *host, now int64) {
-	if r.node == nil || r.node.Host() == klhdv.Unclaimed || !h.mayAsk(now) {
+	if r.node == nil || r.node.Host() == klhdv.Unclaimed || !h.mayAsk(now, r.again) {
 		return
 	}
 	if err := r.node.Send(klhdv.KeyRequestChannelInfo, h.id, nil); err != nil {

@@ -23,9 +23,8 @@ const (
 	// infoSilence is longer than the 30 s between the ChannelInfo of a provider
 	// that sends nothing else. µs.
 	infoSilence = 35_000_000
-	// askAgain and askSeldom are the least and the longest wait between two
-	// RequestChannelInfo to one host: some ids are never named. µs.
-	askAgain  = 2_000_000
+	// askSeldom is the longest wait between two RequestChannelInfo to one host:
+	// some ids are never named. µs.
 	askSeldom = 60_000_000
 )
 
@@ -98,15 +97,16 @@ func fingerprint(f klhdv.Frame) uint64 {
 }
 
 // forgiveAsking lets RequestChannelInfo go out as soon as a first one may.
-func (h *host) forgiveAsking() { h.patience = askAgain }
+func (h *host) forgiveAsking(again int64) { h.patience = again }
 
 // mayAsk reports whether RequestChannelInfo may go to the host now, and notes
-// that it does.
-func (h *host) mayAsk(now int64) bool {
+// that it does. The first answer is waited for as long as again says, in µs,
+// each further one twice as long.
+func (h *host) mayAsk(now, again int64) bool {
 	if h.asked != 0 && now-h.asked < h.patience {
 		return false
 	}
-	h.patience = min(max(askAgain, 2*h.patience), askSeldom)
+	h.patience = min(max(again, 2*h.patience), askSeldom)
 	h.asked = now
 	return true
 }

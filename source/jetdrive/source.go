@@ -16,6 +16,9 @@ import (
 // slow stream makes fewer and larger batches.
 const DefaultLinger = 10 * time.Millisecond
 
+// DefaultAskAgain is jetdrive.subscribe_timeout_sec of the guide.
+const DefaultAskAgain = 500 * time.Millisecond
+
 // Settings are a JETDRIVE source's.
 type Settings struct {
 	Name string // of the source in batches; "": jetdrive
@@ -29,6 +32,9 @@ type Settings struct {
 	// not known yet, values pass.
 	ProviderFilter []string
 	ChannelFilter  []string
+	// AskAgain is how long a provider may take to answer the first question for
+	// its channels; 0: DefaultAskAgain.
+	AskAgain time.Duration
 	// Linger bounds how long a sample waits for others; 0: not at all.
 	Linger time.Duration
 }
@@ -70,9 +76,12 @@ func New(settings Settings, opts Options) *Source {
 		opts.Logging = func(LoggingChange) {}
 	}
 	registry := newRegistry(settings.Name, settings.ProviderFilter, settings.ChannelFilter)
+	made := newReceiver(registry, opts.Logger)
+	if settings.AskAgain > 0 {
+		made.again = settings.AskAgain.Microseconds()
+	}
 	return &Source{
-		settings: settings, session: opts.Session, logger: opts.Logger, logging: opts.Logging,
-		receiver: newReceiver(registry, opts.Logger),
+		settings: settings, session: opts.Session, logger: opts.Logger, logging: opts.Logging, receiver: made,
 	}
 }
 
