@@ -40,7 +40,7 @@ func Choose(list []Named, head []byte, name string) (Named, Confidence, error) {
 	case 1:
 		return best[0], most, nil
 	case 0:
-		return Named{}, No, fmt.Errorf("%w: tried %s", ErrUnknown, names(list))
+		return Named{}, No, fmt.Errorf("%w: tried %s; export it as text or CSV from the program that wrote it", ErrUnknown, names(list))
 	}
 	return Named{}, most, fmt.Errorf("%w: %s", ErrAmbiguous, names(best))
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { drop, log } from "./files.mjs";
 import { launch, open } from "./browser.mjs";
 import { freePort, Program, until } from "./program.mjs";
 
@@ -73,23 +74,6 @@ test("a run is renamed, deleted and brought back", async () => {
   assert.equal((await program.get("runs?text=third")).total, 1);
   await page.context().close();
 });
-
-/** log is a logger's file of 200 rows; a word stands in one of its cells where oops says. */
-function log(power, oops) {
-  const lines = ["Time (s),Engine RPM (rpm),Power (hp)"];
-  for (let i = 0; i < 200; i++) lines.push(`${(i * 0.05).toFixed(2)},${2000 + i * 20},${i === oops ? "oops" : (i * power).toFixed(1)}`);
-  return lines.join("\n") + "\n";
-}
-
-/** drop lets files fall onto the page. */
-async function drop(page, files) {
-  const dataTransfer = await page.evaluateHandle((list) => {
-    const t = new DataTransfer();
-    for (const [name, text] of list) t.items.add(new File([text], name));
-    return t;
-  }, Object.entries(files));
-  await page.locator(".drop").dispatchEvent("drop", { dataTransfer });
-}
 
 test("files are imported by drag and drop: good ones, damaged ones with their places, known ones not again", async () => {
   const page = await open(browser, program.url + "#/import");

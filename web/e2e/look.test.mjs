@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { launch, open, sizes } from "./browser.mjs";
+import { drop, log } from "./files.mjs";
 import { freePort, Program, until } from "./program.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -35,6 +36,11 @@ async function ready(name) {
   await page.locator("h1").first().waitFor();
   if (name === "live") await page.locator("figcaption .top").filter({ hasText: /\d\d\.\d/ }).waitFor({ timeout: 40_000 });
   if (name === "runs") await page.locator('tr[data-kind="pull"] path[d^="M"]').first().waitFor();
+  if (name === "import") {
+    await drop(page, { "third gear.csv": log(0.5), "damaged.csv": log(0.4, 99), "photo.jpg": "\0\x01\x02 no log at all" });
+    await page.locator('[data-state="failed"]').first().waitFor();
+    await page.locator('[data-state="done"]').nth(1).waitFor();
+  }
   if (name === "sources") await page.locator("[data-source] table").first().waitFor({ state: "attached" });
   if (name === "queue") await page.locator("canvas").waitFor();
   if (name === "settings") await page.locator("details summary").first().waitFor();

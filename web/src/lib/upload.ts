@@ -1,11 +1,17 @@
 // One file to the importer: the way there is the first half of its progress,
 // reading it the second.
 
-import type { Run } from "./api";
+/** Imported is a run of the file, with the figures of its summary. */
+export interface Imported {
+  id: string;
+  name: string;
+  sample_count: number;
+  peak_hp: number | null;
+}
 
 export interface Report {
   format: string;
-  runs: Run[];
+  runs: Imported[];
   pulls: number;
   errors: { line?: number; column?: number; message: string }[] | null;
   error_count: number;
