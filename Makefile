@@ -55,7 +55,7 @@ vet: ## all three systems
 	CGO_ENABLED=0 GOOS=darwin $(GO) vet ./...
 
 soak-web: build ## the dashboard in Chromium for ten minutes: memory must not grow
-	cd web && DYNOTAP_WEB_SOAK=600 node --test e2e/endurance.test.mjs
+	cd web && DYNOTAP_TEST_WEB_SOAK=600 node --test e2e/endurance.test.mjs
 
 lint: $(LINT)
 	$(LINT) run ./...

@@ -112,7 +112,44 @@ func indexAliases() map[string][]meaning {
 			index[joined(name)] = append(index[joined(name)], group.meaning)
 		}
 	}
+	for _, group := range aliasesInLanguages {
+		for _, name := range group.names {
+			for _, words := range spellings(joined(name)) {
+				index[words] = append(index[words], group.meaning)
+			}
+		}
+	}
 	return index
+}
+
+// spellings gives the joined words as they are, without accents, and with
+// umlauts written out.
+func spellings(words string) []string {
+	var bare, out strings.Builder
+	for _, r := range words {
+		bare.WriteRune(withoutAccent(r))
+		switch r {
+		case 'ä', 'ö', 'ü':
+			out.WriteRune(withoutAccent(r))
+			out.WriteByte('e')
+		case 'ß':
+			out.WriteString("ss")
+		default:
+			out.WriteRune(withoutAccent(r))
+		}
+	}
+	list := []string{words, bare.String(), out.String()}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func withoutAccent(r rune) rune {
+	for _, family := range []string{"aäàáâ", "eéèê", "iìí", "oöòó", "uüùú"} {
+		if strings.ContainsRune(family, r) {
+			return rune(family[0])
+		}
+	}
+	return r
 }
 
 func joined(name string) string { return strings.Join(splitWords(name), "") }

@@ -16,18 +16,22 @@ const (
 	Foot                Unit = "ft"
 	KilometrePerHour    Unit = "km/h"
 	MilePerHour         Unit = "mph"
+	MetrePerSecond      Unit = "m/s"
 	Newton              Unit = "N"
 	PoundForce          Unit = "lbf"
 	Kilowatt            Unit = "kW"
 	Horsepower          Unit = "hp"
+	MetricHorsepower    Unit = "PS" // 75 kgf·m/s: PS, ch, CV
 	NewtonMetre         Unit = "N·m"
 	FootPound           Unit = "ft·lb"
+	KilogramMetre       Unit = "kgf·m"
 	Celsius             Unit = "°C"
 	Fahrenheit          Unit = "°F"
 	Kilopascal          Unit = "kPa"
 	PSI                 Unit = "psi"
 	InchHg              Unit = "inHg"
 	Bar                 Unit = "bar"
+	Millibar            Unit = "mbar"
 	RPM                 Unit = "rpm"
 	KiloRPM             Unit = "krpm"
 	RPMPerKilometreHour Unit = "rpm/(km/h)"
@@ -90,7 +94,8 @@ type measure struct {
 const Stoichiometric = 14.7
 
 // The factors are those of PROTOCOLS 8; 1 bar = 100 kPa and 1 ft = 0.3048 m by
-// definition. 1 mph/s follows from the mile.
+// definition. 1 mph/s follows from the mile, 1 PS and 1 kgf·m from the standard
+// acceleration of gravity.
 const (
 	kmhPerMph  = 1.609344
 	newtonLbf  = 4.4482216152605
@@ -100,6 +105,9 @@ const (
 	kpaPerInHg = 3.386388640341
 	gPerKmhS   = 0.0283254504
 	metrePerFt = 0.3048
+
+	standardGravity = 9.80665
+	kwPerPS         = 75 * standardGravity / 1000
 )
 
 func measureOf(u Unit) (measure, bool) {
@@ -119,6 +127,8 @@ func measureOf(u Unit) (measure, bool) {
 		return scaled(speed, 1)
 	case MilePerHour:
 		return scaled(speed, kmhPerMph)
+	case MetrePerSecond:
+		return scaled(speed, 3.6)
 	case Newton:
 		return scaled(force, 1)
 	case PoundForce:
@@ -127,10 +137,14 @@ func measureOf(u Unit) (measure, bool) {
 		return scaled(power, 1)
 	case Horsepower:
 		return scaled(power, kwPerHp)
+	case MetricHorsepower:
+		return scaled(power, kwPerPS)
 	case NewtonMetre:
 		return scaled(torque, 1)
 	case FootPound:
 		return scaled(torque, nmPerFtLb)
+	case KilogramMetre:
+		return scaled(torque, standardGravity)
 	case Celsius:
 		return scaled(temperature, 1)
 	case Fahrenheit:
@@ -143,6 +157,8 @@ func measureOf(u Unit) (measure, bool) {
 		return scaled(pressure, kpaPerInHg)
 	case Bar:
 		return scaled(pressure, 100)
+	case Millibar:
+		return scaled(pressure, 0.1)
 	case RPM:
 		return scaled(rotation, 1)
 	case KiloRPM:
@@ -235,16 +251,19 @@ var unitSpellings = map[string]Unit{
 	"ms": Millisecond, "msec": Millisecond, "milliseconds": Millisecond,
 	"m": Metre, "ft": Foot, "feet": Foot,
 	"km/h": KilometrePerHour, "kph": KilometrePerHour, "kmh": KilometrePerHour, "kmph": KilometrePerHour,
-	"mph": MilePerHour, "mi/h": MilePerHour,
+	"mph": MilePerHour, "mi/h": MilePerHour, "m/s": MetrePerSecond,
 	"n": Newton, "lbf": PoundForce, "lbs": PoundForce, "lb": PoundForce,
 	"kw": Kilowatt, "hp": Horsepower, "bhp": Horsepower,
+	"ps": MetricHorsepower, "ch": MetricHorsepower, "cv": MetricHorsepower,
+	"kgf·m": KilogramMetre, "kgfm": KilogramMetre, "kgf-m": KilogramMetre, "kgm": KilogramMetre, "kg·m": KilogramMetre, "kg-m": KilogramMetre, "mkg": KilogramMetre, "m.kg": KilogramMetre, "m·kg": KilogramMetre,
 	"nm": NewtonMetre, "n·m": NewtonMetre, "n-m": NewtonMetre, "n.m": NewtonMetre, "n*m": NewtonMetre,
 	"ft·lb": FootPound, "ft-lb": FootPound, "ftlb": FootPound, "ft-lbs": FootPound, "ft.lb": FootPound,
 	"lb-ft": FootPound, "lbft": FootPound, "lb·ft": FootPound, "ft-lbf": FootPound, "ft·lbf": FootPound, "ftlbs": FootPound,
 	"°c": Celsius, "c": Celsius, "degc": Celsius, "deg.c": Celsius, "celsius": Celsius,
 	"°f": Fahrenheit, "f": Fahrenheit, "degf": Fahrenheit, "deg.f": Fahrenheit, "fahrenheit": Fahrenheit,
 	"kpa": Kilopascal, "psi": PSI, "inhg": InchHg, "in.hg": InchHg, "in-hg": InchHg, "bar": Bar,
-	"rpm": RPM, "1/min": RPM, "krpm": KiloRPM, "rpmx1000": KiloRPM, "rpm*1000": KiloRPM,
+	"mbar": Millibar, "hpa": Millibar,
+	"rpm": RPM, "1/min": RPM, "u/min": RPM, "min-1": RPM, "min^-1": RPM, "r/min": RPM, "rev/min": RPM, "tr/min": RPM, "giri/min": RPM, "krpm": KiloRPM, "rpmx1000": KiloRPM, "rpm*1000": KiloRPM,
 	"rpm/(km/h)": RPMPerKilometreHour, "rpm/kph": RPMPerKilometreHour,
 	"(km/h)/s": KilometreHourSecond, "kph/s": KilometreHourSecond, "km/h/s": KilometreHourSecond,
 	"mph/s": MileHourSecond, "g": G, "afr": AFR, "lambda": Lambda, "λ": Lambda,

@@ -40,6 +40,11 @@ func TestV3UnitFactors(t *testing.T) {
 		{sample.Second, sample.Millisecond, 0.0075, 7.5},
 		{sample.Foot, sample.Metre, 1, 0.3048},
 		{sample.Bar, sample.Kilopascal, 1, 100},
+		{sample.Millibar, sample.Kilopascal, 1013.25, 101.325},
+		{sample.MetricHorsepower, sample.Kilowatt, 1, 0.73549875},
+		{sample.MetricHorsepower, sample.Horsepower, 100, 98.6320070619531},
+		{sample.KilogramMetre, sample.NewtonMetre, 10, 98.0665},
+		{sample.MetrePerSecond, sample.KilometrePerHour, 10, 36},
 		{sample.MileHourSecond, sample.KilometreHourSecond, 1, 1.609344},
 	} {
 		conv, ok := c.from.To(c.to)
@@ -152,7 +157,8 @@ func TestParseUnit(t *testing.T) {
 		"ft-lb": sample.FootPound, "ft lb": sample.FootPound, "N·m": sample.NewtonMetre, "Nm": sample.NewtonMetre,
 		"deg F": sample.Fahrenheit, "°C": sample.Celsius, " kPa ": sample.Kilopascal, "KPH": sample.KilometrePerHour,
 		"kph/s": sample.KilometreHourSecond, "rpm x1000": sample.KiloRPM, "in Hg": sample.InchHg, "λ": sample.Lambda,
-		"kg/hr": sample.KilogramPerHour, "%": sample.Percent,
+		"kg/hr": sample.KilogramPerHour, "%": sample.Percent, "PS": sample.MetricHorsepower, "ch": sample.MetricHorsepower, "CV": sample.MetricHorsepower,
+		"U/min": sample.RPM, "tr/min": sample.RPM, "hPa": sample.Millibar, "m/s": sample.MetrePerSecond, "mkg": sample.KilogramMetre,
 	} {
 		if got, ok := sample.ParseUnit(text); !ok || got != want {
 			t.Errorf("ParseUnit(%q) = %q, %v, want %q", text, got, ok, want)
@@ -188,6 +194,6 @@ func allUnits() []sample.Unit {
 		sample.Newton, sample.PoundForce, sample.Kilowatt, sample.Horsepower, sample.NewtonMetre, sample.FootPound,
 		sample.Celsius, sample.Fahrenheit, sample.Kilopascal, sample.PSI, sample.InchHg, sample.Bar, sample.RPM,
 		sample.KiloRPM, sample.RPMPerKilometreHour, sample.KilometreHourSecond, sample.MileHourSecond, sample.G,
-		sample.AFR, sample.Lambda, sample.KilogramPerHour, sample.Volt, sample.Ampere, sample.Percent, sample.Degree,
+		sample.MetricHorsepower, sample.KilogramMetre, sample.MetrePerSecond, sample.Millibar, sample.AFR, sample.Lambda, sample.KilogramPerHour, sample.Volt, sample.Ampere, sample.Percent, sample.Degree,
 	}
 }

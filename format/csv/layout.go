@@ -135,9 +135,13 @@ func (r *row) unitsUnder(header *row) bool {
 		return false
 	}
 	known := 0
-	for _, cell := range r.cells {
+	for i, cell := range r.cells {
 		if isTimeName(cell) {
-			return false // "RPM" and "MPH" are names, too
+			if i >= len(header.cells) || !isTimeName(header.cells[i]) {
+				return false // "RPM" and "MPH" are names, too
+			}
+			known++ // "unix time" below "timestamp"
+			continue
 		}
 		if _, ok := sample.ParseUnit(string(text.Unit(cell))); ok || cell != "" && text.Unit(cell) == sample.NoUnit {
 			known++

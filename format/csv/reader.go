@@ -204,6 +204,12 @@ func (r *reader) fastRow() bool {
 }
 
 // row reads a row whatever it is.
+// isSection reports whether a row is the name of a part of the file, such as
+// "[Channel Data]" of HP Tuners.
+func isSection(cell []byte) bool {
+	return len(cell) > 2 && cell[0] == '[' && cell[len(cell)-1] == ']' && !likeDigits(string(cell[1:]))
+}
+
 func (r *reader) row() error {
 	cells := r.rows.Cells()
 	last := len(cells)
@@ -214,7 +220,7 @@ func (r *reader) row() error {
 	case r.rows.Long():
 		r.problem(0, fmt.Sprintf("the line is longer than %d bytes and was left out", text.MaxRow))
 		return nil
-	case last == 0:
+	case last == 0, last == 1 && isSection(cells[0]):
 		return nil
 	case string(r.rows.Raw()) == r.headerRaw:
 		return r.again()

@@ -58,7 +58,7 @@ func timeName(header string) (scale float64, ok bool) {
 			return s, true
 		}
 	}
-	if s, ok := timeSpellings[name]; ok && s <= 1e6 {
+	if s, ok := timeSpellings[name]; ok && s <= 1e6 && !strings.Contains(header, "/") { // "m/s" is none
 		return s, true
 	}
 	return 0, false

@@ -125,8 +125,9 @@ func shortened(s string) string {
 }
 
 // timeColumn is the column the user says, else the first with a name for times
-// and values that are some, else the first with clock times or dates; -1 where
-// there is none.
+// and values that are some, else the first with clock times or dates, else the
+// table's first column if its unit is one of time and its values ascend; -1
+// where there is none.
 func (f *Format) timeColumn(l *layout) int {
 	for i, h := range l.header {
 		c := f.resolver.Resolve(sample.Channel{Provider: provider, Label: h})
@@ -157,7 +158,29 @@ func (f *Format) timeColumn(l *layout) int {
 			return i
 		}
 	}
+	if l.unitOf(0) > 0 && l.ascends(0) {
+		return 0 // "Offset" in s
+	}
 	return -1
+}
+
+// ascends reports whether a column's first values are numbers, at least two, of
+// which each is greater than the one before.
+func (l *layout) ascends(column int) bool {
+	before, n := math.Inf(-1), 0
+	numbers := l.numbers
+	for _, r := range l.body {
+		if column >= len(r.cells) {
+			return false
+		}
+		v, kind := numbers.Parse([]byte(r.cells[column]))
+		if kind != text.Number || v <= before {
+			return false
+		}
+		before = v
+		n++
+	}
+	return n >= 2
 }
 
 // share is how many of a column's filled cells pass a test; 0 where none is

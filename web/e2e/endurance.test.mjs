@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { launch, open } from "./browser.mjs";
 import { freeNetwork, freePort, Process, Program, until } from "./program.mjs";
 
-const seconds = Number(process.env.DYNOTAP_WEB_SOAK ?? 60);
+const seconds = Number(process.env.DYNOTAP_TEST_WEB_SOAK ?? 60);
 let program;
 let dynos;
 let browser;
