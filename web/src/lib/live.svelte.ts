@@ -26,6 +26,10 @@ export interface Latest {
   age: number;
   /** performance.now() at arrival. */
   arrived: number;
+  /** Of the channel: the server's time of this sample in s, how many it has had, and their usual distance in s. */
+  time: number;
+  samples: number;
+  every: number;
 }
 
 interface Window {
@@ -36,8 +40,10 @@ interface Window {
 
 /** Points that a ring holds: 120 s of 50 ms windows. */
 const ringSize = 2400;
-/** A value is stale after this, s. */
-export const staleAfter = 1;
+/** A gap in a chart is longer than this, s. */
+const gap = 1;
+/** The longest distance between two samples that counts as usual, s. */
+const longest = 2;
 /** How often what is shown may change, ms. */
 const window = 50;
 
@@ -63,7 +69,7 @@ export class Ring {
       const at = (this.next - this.length + i + ringSize) % ringSize;
       const t = this.time[at]!;
       if (t < from || t <= last) continue;
-      if (t - last > staleAfter && last > 0) {
+      if (t - last > gap && last > 0) {
         times.push(last + 1e-3); // a gap is shown as one
         values.push(null);
       }
@@ -74,6 +80,21 @@ export class Ring {
     }
     return [times, values];
   }
+}
+
+function latest(v: Window["values"][number], now: number, arrived: number, before: Latest | undefined): Latest {
+  const time = v.time_us / 1e6;
+  let every = before?.every ?? 0;
+  if (before && v.samples > before.samples) {
+    const distance = Math.min(longest, Math.abs(time - before.time) / (v.samples - before.samples));
+    every = every === 0 ? distance : 0.9 * every + 0.1 * distance;
+  }
+  return { value: v.value, quality: v.quality, age: (now - v.time_us) / 1e6, arrived, time, samples: v.samples, every };
+}
+
+/** staleAfter is the age in s at which a value is stale: grey is seen within a second of the last sample, of slow channels after three distances. */
+export function staleAfter(v: Latest): number {
+  return Math.max(0.8, 3 * v.every);
 }
 
 export function id(c: Channel): string {
@@ -151,7 +172,7 @@ class Live {
       const c = this.byRef[v.ref];
       if (!c) continue;
       const key = id(c);
-      this.latest.set(key, { value: v.value, quality: v.quality, age: (w.now_us - v.time_us) / 1e6, arrived: this.arrived });
+      this.latest.set(key, latest(v, w.now_us, this.arrived, this.latest.get(key)));
       let ring = this.rings.get(key);
       if (!ring) this.rings.set(key, (ring = new Ring()));
       ring.push(v.time_us / 1e6, v.value ?? NaN);
