@@ -91,6 +91,7 @@ func ReadCurves(ctx context.Context, r Reader, run Run, o CurveOptions) (*Curves
 	if err := c.survey(ctx); err != nil {
 		return nil, err
 	}
+	c.pull = run.Kind == KindPull
 	if run.Kind != KindPull && !o.Whole {
 		if err := c.narrow(ctx); err != nil {
 			return nil, err
@@ -110,6 +111,7 @@ type curving struct {
 	gathering
 	options CurveOptions
 	out     *Curves
+	pull    bool // what is shown is a pull
 }
 
 func (c *curving) note(format string, args ...any) {
@@ -149,6 +151,7 @@ func (c *curving) narrow(ctx context.Context) error {
 		c.out.Part = fmt.Sprintf("pull %d of %d", chosen+1, len(pulls))
 	}
 	c.out.From, c.out.To = pulls[chosen].Start, pulls[chosen].End
+	c.pull = true
 	return c.survey(ctx)
 }
 
@@ -165,6 +168,7 @@ func (c *curving) read(ctx context.Context) error {
 	if err := c.readPower(ctx, s, rpm); err != nil {
 		return err
 	}
+	c.trim()
 	if err := c.readMixture(ctx); err != nil {
 		return err
 	}
