@@ -65,7 +65,9 @@ func TestASheetOverEngineSpeedHasNoThrottleEnds(t *testing.T) {
 	if p.Values[p.Peak()] != whole.Power.Values[whole.Power.Peak()] {
 		t.Error("the peak has changed")
 	}
-	said := func(n string) bool { return strings.Contains(n, "s at the ends, where the throttle opens and closes, are not drawn") }
+	said := func(n string) bool {
+		return strings.Contains(n, "s at the ends, where the throttle opens and closes, are not drawn")
+	}
 	if !slices.ContainsFunc(over.Notes, said) || slices.ContainsFunc(whole.Notes, said) {
 		t.Errorf("notes %q, over time %q", over.Notes, whole.Notes)
 	}
