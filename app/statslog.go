@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -21,6 +22,6 @@ func (a *recording) logStatistics(ctx context.Context) error {
 		a.logger.Info("statistics",
 			"received", total.Received, "processed", total.Processed, "failed", total.Failed, "dropped", total.Dropped,
 			"samples_per_second", int64(a.cell.rate()), "queue", queued.CurrentSize, "dead_letters", queued.DeadLetters,
-			"p99_ms", queued.Latency.P99*1000)
+			"p99_ms", math.Round(queued.Latency.P99*1e5)/100)
 	}
 }
