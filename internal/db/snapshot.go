@@ -21,6 +21,9 @@ func (d *DB) Snapshot(ctx context.Context, path string, look func(*Conn) error, 
 	if err := createPrivate(path); err != nil {
 		return err
 	}
+	if err := d.beginCopy(ctx, path); err != nil {
+		return fmt.Errorf("begin the copy of the database: %w", err)
+	}
 	err := d.Read(ctx, func(c *Conn) error {
 		if err := look(c); err != nil {
 			return err
@@ -31,6 +34,21 @@ func (d *DB) Snapshot(ctx context.Context, path string, look func(*Conn) error, 
 		return err
 	}
 	return checkCopy(path)
+}
+
+// beginCopy gives the copy a first page that says that its pages have sums. They
+// are computed as pages are written, from then on: those that were read from
+// the WAL have none, and of a large database pages are written before the first.
+func (d *DB) beginCopy(ctx context.Context, path string) error {
+	conn, err := d.connect(ctx, uriOf(path, d.vfs))
+	if err != nil {
+		return err
+	}
+	err = conn.raw.EnableChecksums("main")
+	if err == nil {
+		err = conn.raw.Exec(`PRAGMA user_version = 1`) // writes the page
+	}
+	return errors.Join(err, conn.shut())
 }
 
 // copyPages needs a transaction that has read: the copy is of that snapshot.
