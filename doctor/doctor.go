@@ -57,11 +57,16 @@ type check struct {
 	busy atomic.Bool
 }
 
-// patience is how long a check may take besides the listening.
-const patience = 5 * time.Second
+const (
+	// patience is how long a check may take besides the listening.
+	patience = 5 * time.Second
+	// grace is how long one that was told to stop may take for it: a program
+	// that ended before would leave the file of the disk's check behind.
+	grace = time.Second
+)
 
 // Examine runs all checks side by side. It takes the time of listening and at
-// most five seconds more: a check that hangs, as one of a broken disk does, is
+// most six seconds more, and one second after ctx has ended: a check that hangs, as one of a broken disk does, is
 // a finding. The error is ctx's.
 func (d *Doctor) Examine(ctx context.Context) (Report, error) {
 	limited, cancel := context.WithTimeout(ctx, d.limit)
@@ -97,6 +102,10 @@ func (c *check) bounded(ctx context.Context) []Finding {
 	case findings := <-done:
 		return findings
 	case <-ctx.Done():
+		select {
+		case <-done:
+		case <-time.After(grace):
+		}
 		return hangs
 	}
 }

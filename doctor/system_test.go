@@ -294,4 +294,29 @@ func TestExaminationEndsWithItsContext(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+	await(t, "the file of the disk's check is gone", func() bool {
+		left, err := os.ReadDir(c.Data)
+		return err == nil && len(left) == 0
+	})
+}
+
+func TestAnExaminationThatIsStoppedWaitsForItsChecks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cleared := false
+		d := &Doctor{limit: time.Minute, checks: []*check{{name: checkFsync, look: func(ctx context.Context) []Finding {
+			cancel()
+			<-ctx.Done()
+			<-time.After(grace / 2) // as a slow disk does
+			cleared = true
+			return nil
+		}}}}
+		if _, err := d.Examine(ctx); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if !cleared {
+			t.Error("ended while a check was still clearing up")
+		}
+	})
 }
