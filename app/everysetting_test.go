@@ -31,6 +31,8 @@ var everySetting = map[string]string{
 	"queue.persist_path":        "TestDataDir",
 	"queue.fsync":               "TestK6DurabilityIsSaid",
 	"queue.*":                   "TestK6EverySettingOfTheQueueIsRead",
+	"retention.days":            "TestK6RetentionDays",
+	"retention.*":               "TestK6RetentionOfDeadLetters",
 	"aggregation.*":             "TestK6Aggregation",
 	"default_retry.*":           "TestK6DefaultsReachTheSources",
 	"default_circuit_breaker.*": "TestK6DefaultsReachTheSources",

@@ -109,6 +109,19 @@ func configured(t *testing.T, text string) []string {
 	return []string{"--config", name}
 }
 
+// TestK6RetentionOfDeadLetters: the queue is told how many to keep, and how
+// long (Q10 shows that it does).
+func TestK6RetentionOfDeadLetters(t *testing.T) {
+	t.Parallel()
+	if usual := queueingOf(t, nil); usual.DeadLetterMax != 10000 || usual.DeadLetterAge != 0 {
+		t.Errorf("%+v", usual)
+	}
+	changed := queueingOf(t, map[string]string{"retention.dead_letters": "7", "retention.dead_letter_days": "1.5"})
+	if changed.DeadLetterMax != 7 || changed.DeadLetterAge != 36*time.Hour {
+		t.Errorf("%+v", changed)
+	}
+}
+
 // TestK6EverySettingOfTheQueueIsRead changes one key of the section queue at a
 // time and looks at what that changes in the queue (whose conformance suite
 // shows what each does); the three others choose the data directory, the
@@ -154,7 +167,7 @@ func queueingOf(t *testing.T, overrides map[string]string) queue.Settings {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return queueing(loaded.Config.Queue)
+	return queueing(&loaded.Config)
 }
 
 // TestK6DurabilityIsSaid: what persist_to_disk and fsync leave open is told by

@@ -49,7 +49,10 @@ type recording struct {
 	inbox    startstop.Service // watches the inbox, after what was cut off
 	backups  *backups
 	storage  *storage
-	server   *server.Server
+	// retention deletes what is too old.
+	retention *retention
+	retaining startstop.Service
+	server    *server.Server
 
 	startedUS int64
 	started   bool // there is something to stop
@@ -79,7 +82,7 @@ func (a *recording) open(ctx context.Context) (err error) {
 	a.startedUS = a.clock.Micros()
 	a.registry = prometheus.NewRegistry()
 	a.pipeline, err = pipeline.New(ctx, pipeline.Options{
-		DB: a.db, Dir: a.dir, Durable: cfg.Queue.PersistToDisk, Queue: queueing(cfg.Queue),
+		DB: a.db, Dir: a.dir, Durable: cfg.Queue.PersistToDisk, Queue: queueing(cfg),
 		Resolver: resolver, Ranges: ranges, Critical: cfg.CriticalChannels,
 		Windows: windowing(&cfg.Aggregation),
 		Source:  strings.Join(a.enabledSources(), "+"), Clock: a.clock, Registerer: a.registry, Logger: a.logger,
@@ -104,6 +107,9 @@ func (a *recording) open(ctx context.Context) (err error) {
 	}
 	if a.backups, err = newBackups(a); err != nil {
 		return explainDir(err, a.dir)
+	}
+	a.retention = &retention{
+		age: days(cfg.Retention.Days), catalog: catalog{a.pipeline.Store, a.imports}, now: a.clock.Micros, logger: a.logger,
 	}
 	a.storage = newStorage(a)
 	a.server, err = a.newServer(ranges)
@@ -162,6 +168,9 @@ func (a *recording) start(ctx context.Context) error {
 	if err := a.inbox.Start(ctx, a.watchInbox); err != nil {
 		return err
 	}
+	if err := a.retaining.Start(ctx, a.retention.watch); err != nil {
+		return err
+	}
 	return a.cell.start(ctx)
 }
 
@@ -171,7 +180,7 @@ func (a *recording) stop(ctx context.Context) error {
 	if !a.started {
 		return nil
 	}
-	err := errors.Join(a.inbox.Stop(ctx), a.cell.stop(ctx))
+	err := errors.Join(a.inbox.Stop(ctx), a.retaining.Stop(ctx), a.cell.stop(ctx))
 	left, stop := a.pipeline.Stop(ctx)
 	err = errors.Join(err, stop, a.watching.Stop(ctx), a.counting.Stop(ctx), a.server.Stop(ctx))
 	if a.said {
@@ -207,7 +216,7 @@ func (a *recording) newServer(ranges validate.Ranges) (*server.Server, error) {
 		Listen: cfg.Server.Listen, Token: cfg.Server.Token, Version: a.program.Version,
 		Units: units, Logger: a.logger, NoPages: !a.serveUI, Dashboard: dashboard,
 		Gatherer: a.registry, NoMetrics: !cfg.MetricsEnabled, Readiness: a.readiness, Stats: a.stats, Config: a.effective,
-		Sources: a.cell, Queue: a.pipeline.Queue, QueueState: a.queueState, Decoder: a.pipeline, Runs: a.pipeline.Store,
+		Sources: a.cell, Queue: a.pipeline.Queue, QueueState: a.queueState, Decoder: a.pipeline, Runs: a.retention.catalog,
 		Samples:    runSamples{store: a.pipeline.Store, units: units},
 		Sheets:     &runSheets{store: a.pipeline.Store, units: units, zone: zone},
 		Recordings: &recordings{recorder: a.pipeline.Recorder}, Live: a.pipeline.Hub, Ranges: ranges, Doctor: examiner,
@@ -266,8 +275,10 @@ func (a *recording) readiness(ctx context.Context) server.Readiness {
 	} else if !a.loaded.Config.Queue.Fsync {
 		r.Notes = append(r.Notes, "durable against a crash, not against power loss (queue.fsync is false)")
 	}
-	if note := a.storage.warning(ctx); note != "" {
-		r.Notes = append(r.Notes, note)
+	for _, note := range []string{a.storage.warning(ctx), a.retention.note()} {
+		if note != "" {
+			r.Notes = append(r.Notes, note)
+		}
 	}
 	r.Notes = append(r.Notes, quarantineNotes(a.db.Quarantined())...)
 	return r

@@ -22,6 +22,7 @@ import (
 // runView is a run as the API gives it.
 type runView struct {
 	ID        string       `json:"id"`
+	Capture   string       `json:"capture"`
 	Kind      string       `json:"kind"`
 	Source    string       `json:"source"`
 	Name      string       `json:"name"`
@@ -261,27 +262,6 @@ func splitTags(text string) []string {
 		}
 	}
 	return tags
-}
-
-func newRunsDelete(p *Program) *cobra.Command {
-	cmd := &cobra.Command{Use: "delete ID", Short: "Delete a run; its samples stay with their session", Args: exactly(1)}
-	o := p.options(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withClient(cmd, o, func(ctx context.Context, c *client) error {
-			path, err := runPath(ctx, c, args[0])
-			if err != nil {
-				return err
-			}
-			stream, err := c.do(ctx, http.MethodDelete, path, nil, nil)
-			if err != nil {
-				return err
-			}
-			defer stream.Close()
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "deleted run %s\n", args[0])
-			return err
-		})
-	}
-	return cmd
 }
 
 func newRunsExport(p *Program) *cobra.Command {

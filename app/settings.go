@@ -48,9 +48,14 @@ func windowing(a *config.Aggregation) pipeline.Windows {
 	return w
 }
 
-// queueing turns the section queue into the queue's settings.
-func queueing(q config.Queue) queue.Settings {
-	s := queue.Defaults()
+// days is a setting that counts days.
+func days(n float64) time.Duration { return time.Duration(n * 24 * float64(time.Hour)) }
+
+// queueing turns the sections queue and retention into the queue's settings.
+func queueing(c *config.Config) queue.Settings {
+	s, q := queue.Defaults(), &c.Queue
+	s.DeadLetterMax = c.Retention.DeadLetters
+	s.DeadLetterAge = days(c.Retention.DeadLetterDays)
 	s.MaxSize = q.MaxSize
 	s.BatchSize = q.BatchSize
 	s.FlushInterval = q.FlushIntervalSec.Duration()

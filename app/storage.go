@@ -31,9 +31,11 @@ type storage struct {
 	dir   string
 	store *store.Store
 	queue queue.Settings
-	rate  func() float64 // samples that are recorded a second
-	space func(dir string) (free, total uint64, err error)
-	now   func() time.Time
+	// retention tells what it keeps.
+	retention func() server.Retention
+	rate      func() float64 // samples that are recorded a second
+	space     func(dir string) (free, total uint64, err error)
+	now       func() time.Time
 
 	mu        sync.Mutex
 	perSample float64 // bytes
@@ -42,7 +44,7 @@ type storage struct {
 
 func newStorage(a *recording) *storage {
 	return &storage{
-		dir: a.dir, store: a.pipeline.Store, queue: queueing(a.loaded.Config.Queue), rate: a.cell.rate, space: db.FreeSpace, now: time.Now,
+		dir: a.dir, store: a.pipeline.Store, queue: queueing(&a.loaded.Config), retention: a.retention.view, rate: a.cell.rate, space: db.FreeSpace, now: time.Now,
 	}
 }
 
@@ -56,7 +58,8 @@ func (c *cell) rate() (sum float64) {
 
 // Storage tells what takes room, and how long the rest lasts.
 func (s *storage) Storage(ctx context.Context) (server.Storage, error) {
-	out := server.Storage{Directory: s.dir, Retention: server.Retention{DeadLetters: s.queue.DeadLetterMax}}
+	out := server.Storage{Directory: s.dir, Retention: s.retention()}
+	out.Retention.DeadLetters = s.queue.DeadLetterMax
 	if age := s.queue.DeadLetterAge; age > 0 {
 		days := age.Hours() / 24
 		out.Retention.DeadLetterDays = &days
@@ -116,7 +119,7 @@ func (s *storage) warning(ctx context.Context) string {
 		return ""
 	}
 	left := hoursLeft(free, s.perMinute(ctx))
-	const mend = "make room, or choose another disk with --data"
+	const mend = "delete runs that you need no longer, with all runs of their session (dynotap runs delete --all), set retention.days, or choose another disk with --data"
 	switch {
 	case left != nil && *left < fewHours:
 		return fmt.Sprintf("the disk of %s lasts for %s of recording at the present rate, %.1f GB are free: %s", s.dir, span(*left), float64(free)/1e9, mend)

@@ -48,7 +48,8 @@ func TestStorageWarnsLongBeforeTheDiskIsFull(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := &storage{
 				dir: dir, store: st, queue: queue.Defaults(), rate: func() float64 { return test.rate }, now: time.Now,
-				space: func(string) (free, total uint64, err error) { return test.free, test.total, test.fails },
+				space:     func(string) (free, total uint64, err error) { return test.free, test.total, test.fails },
+				retention: (&retention{}).view,
 			}
 			got, err := s.Storage(t.Context())
 			if err != nil {

@@ -29,6 +29,8 @@ type Config struct {
 
 	Queue Queue `json:"queue" doc:"The queue between the sources and the store."`
 
+	Retention Retention `json:"retention" doc:"How long what was recorded is kept. By default nothing is deleted."`
+
 	Aggregation Aggregation `json:"aggregation" doc:"Windows that are stored in place of every sample."`
 
 	DefaultRetry          Retry          `json:"default_retry" doc:"How a source that cannot connect tries again; data_sources may differ."`
@@ -62,6 +64,13 @@ type Queue struct {
 	MaxRetries       int     `json:"max_retries" default:"3" min:"0" max:"1000" doc:"Times a failed delivery is repeated before the batch becomes a dead letter."`
 	Workers          int     `json:"workers" default:"1" min:"1" max:"64" doc:"Deliveries made side by side."`
 	Fsync            bool    `json:"fsync" default:"true" doc:"Whether what is stored, and with persist_to_disk what is accepted, survives power loss too; costs a disk flush a group."`
+}
+
+// Retention is the section retention (DESIGN decision 10).
+type Retention struct {
+	Days           float64 `json:"days" default:"0" min:"0" max:"36500" doc:"Days after its end that a session is deleted with its runs and samples, and a file after its import, unless one of its runs has notes or tags; 0: never."`
+	DeadLetters    int     `json:"dead_letters" default:"10000" min:"0" max:"100000000" doc:"Dead letters that are kept, the newest; 0: all."`
+	DeadLetterDays float64 `json:"dead_letter_days" default:"0" min:"0" max:"36500" doc:"Days that a dead letter is kept; 0: for ever."`
 }
 
 // Aggregation is the section aggregation (CONFORMANCE A5).

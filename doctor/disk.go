@@ -82,7 +82,7 @@ func (d *disk) lookSpace(context.Context) []Finding {
 	share := float64(free) / float64(total)
 	f.Details = map[string]any{"free_bytes": free, "total_bytes": total}
 	f.Found = fmt.Sprintf("%.1f GB, %.0f %% of the disk of %s, are free", float64(free)/1e9, 100*share, d.path)
-	const room = "Make room on that disk (dynotap runs delete removes runs that were exported), or choose another with --data or queue.persist_path."
+	const room = "Make room on that disk: dynotap runs delete --all removes a session or file with all its runs and samples, retention.days what is old. Or choose another disk with --data or queue.persist_path."
 	switch {
 	case share < NoSpace:
 		f.Severity, f.Mend = Error, room

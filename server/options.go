@@ -138,12 +138,14 @@ type DeadLetterSets interface {
 	ForgetAll(ctx context.Context, filter queue.Filter) (int, error)
 }
 
-// Runs is the catalog; *store.Store is one.
+// Runs is the catalog.
 type Runs interface {
 	Runs(ctx context.Context, f store.RunFilter) (list []store.Run, total int, err error)
 	Run(ctx context.Context, id string) (store.Run, error)
 	EditRun(ctx context.Context, id string, e store.Edit) (store.Run, error)
-	DeleteRun(ctx context.Context, id string) error
+	// DeleteRun removes a run, or with all every run of its capture; the samples
+	// go with the last. store.ErrOpen while it is recorded or imported.
+	DeleteRun(ctx context.Context, id string, all bool) error
 }
 
 // Samples reads runs. All give store.ErrNoRun, store.ErrNoChannel and

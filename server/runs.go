@@ -60,9 +60,13 @@ func (s *Server) registerRuns() {
 		r, err := s.opts.Runs.EditRun(ctx, in.ID, store.Edit{Name: in.Body.Name, Notes: in.Body.Notes, Tags: in.Body.Tags})
 		return answer(runOf(&r)), s.problem(err)
 	})
-	huma.Register(s.api, remove("/api/v1/runs/{id}", "delete-run", "Delete a run; its samples stay with their capture", tag, http.StatusNotFound),
-		func(ctx context.Context, in *RunPath) (*struct{}, error) {
-			return nil, s.problem(s.opts.Runs.DeleteRun(ctx, in.ID))
+	huma.Register(s.api, remove("/api/v1/runs/{id}", "delete-run", "Delete a run; its samples go with the last run that shows them", tag,
+		http.StatusNotFound, http.StatusConflict),
+		func(ctx context.Context, in *struct {
+			RunPath
+			All bool `query:"all" doc:"With every other run of its session or file, and so with its samples."`
+		}) (*struct{}, error) {
+			return nil, s.problem(s.opts.Runs.DeleteRun(ctx, in.ID, in.All))
 		})
 }
 

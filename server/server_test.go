@@ -202,7 +202,7 @@ func (c *cell) EditRun(ctx context.Context, id string, e store.Edit) (store.Run,
 	return r, err
 }
 
-func (c *cell) DeleteRun(ctx context.Context, id string) error {
+func (c *cell) DeleteRun(ctx context.Context, id string, _ bool) error {
 	if _, err := c.Run(ctx, id); err != nil {
 		return err
 	}

@@ -24,10 +24,12 @@ type Storage struct {
 	Retention  Retention `json:"retention"`
 }
 
-// Retention says what is deleted by itself. Runs and imported files never are:
-// only the user deletes them.
+// Retention says what is deleted by itself: nothing, unless the user set it.
 type Retention struct {
-	Runs           bool     `json:"runs" doc:"Whether runs are deleted by themselves: never."`
+	Runs           bool     `json:"runs" doc:"Whether sessions and imported files are deleted by themselves."`
+	RunDays        *float64 `json:"run_days" doc:"After so many days, unless one of their runs has notes or tags; null: never."`
+	Due            int      `json:"due" doc:"Sessions and files that will be deleted next."`
+	Deleted        int64    `json:"deleted" doc:"Sessions and files that were deleted since the start."`
 	DeadLetters    int      `json:"dead_letters" doc:"So many dead letters are kept, the newest; 0: all."`
 	DeadLetterDays *float64 `json:"dead_letter_days" doc:"For so many days; null: for ever."`
 }

@@ -122,6 +122,17 @@ func (s *Store) OpenCaptures(ctx context.Context) (list []Capture, err error) {
 	return list, err
 }
 
+// CapturesOf lists the ids of captures that begin so.
+func (s *Store) CapturesOf(ctx context.Context, prefix string) (ids []string, err error) {
+	err = s.db.Read(ctx, func(conn *db.Conn) error {
+		return conn.Query(`SELECT id FROM captures WHERE substr(id, 1, ?) = ? ORDER BY id`, func(row *sqlite3.Stmt) error {
+			ids = append(ids, row.ColumnText(0))
+			return nil
+		}, len(prefix), prefix)
+	})
+	return ids, err
+}
+
 func captureOn(conn *db.Conn, id string) (Capture, error) {
 	list, err := queryCaptures(conn, `WHERE id = ?`, id)
 	if err != nil {

@@ -3,12 +3,73 @@ package store
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"dynotap/internal/db"
 
 	"github.com/ncruces/go-sqlite3"
 )
+
+// DeleteRun removes a run. Its samples stay as long as another run shows their
+// capture; with the last run the capture goes, as by DeleteCapture. ErrOpen
+// while the run goes on, and for the session of a capture that does.
+func (s *Store) DeleteRun(ctx context.Context, id string) error {
+	last := ""
+	err := s.db.Write(ctx, func(tx *db.Tx) error {
+		r, err := runOn(&tx.Conn, id)
+		if err != nil {
+			return err
+		}
+		c, err := captureOn(&tx.Conn, r.Capture)
+		known := err == nil
+		if err != nil && !errors.Is(err, ErrNoCapture) {
+			return err
+		}
+		others, err := countRuns(&tx.Conn, r.Capture)
+		if err != nil {
+			return err
+		}
+		others--
+		if known && c.EndedUS == nil && (others == 0 || r.EndedUS == nil) {
+			return ErrOpen
+		}
+		if known && others == 0 {
+			last = c.ID
+			return nil
+		}
+		return tx.Exec(`DELETE FROM runs WHERE id = ?`, id)
+	})
+	if err != nil {
+		return fmt.Errorf("delete run %s: %w", id, err)
+	}
+	if last != "" {
+		return s.DeleteCapture(ctx, last)
+	}
+	return nil
+}
+
+func countRuns(c *db.Conn, capture string) (n int, err error) {
+	err = c.Query(`SELECT count(*) FROM runs WHERE capture = ?`, func(row *sqlite3.Stmt) error {
+		n = row.ColumnInt(0)
+		return nil
+	}, capture)
+	return n, err
+}
+
+// Untouched lists the captures that ended, or were imported, before a time in
+// microseconds since the epoch and of which no run has notes or tags; the oldest
+// first.
+func (s *Store) Untouched(ctx context.Context, beforeUS int64) (list []Capture, err error) {
+	err = s.db.Read(ctx, func(c *db.Conn) error {
+		list, err = queryCaptures(c, `WHERE ended_us IS NOT NULL
+			AND max(iif(kind = 'live', ended_us, 0), coalesce((SELECT max(created_us) FROM runs WHERE capture = captures.id), ended_us)) < ?
+			AND NOT EXISTS (SELECT 1 FROM runs WHERE capture = captures.id AND (notes <> '' OR tags <> '[]'))
+			ORDER BY ended_us, id`, beforeUS)
+		return err
+	})
+	return list, err
+}
 
 // DeleteCapture removes a capture with its samples, runs, cursors and files.
 // It waits until nobody reads the files any more; if ctx ends first, or a file

@@ -165,21 +165,6 @@ func (s *Store) EditRun(ctx context.Context, id string, e Edit) (r Run, err erro
 	return r, nil
 }
 
-// DeleteRun removes a run; the samples stay with their capture.
-func (s *Store) DeleteRun(ctx context.Context, id string) error {
-	err := s.db.Write(ctx, func(tx *db.Tx) error {
-		err := tx.Exec(`DELETE FROM runs WHERE id = ?`, id)
-		if err == nil && tx.Changes() == 0 {
-			err = ErrNoRun
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("delete run %s: %w", id, err)
-	}
-	return nil
-}
-
 func runOn(c *db.Conn, id string) (Run, error) {
 	list, err := queryRuns(c, `WHERE id = ?`, id)
 	if err != nil {

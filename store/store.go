@@ -22,6 +22,9 @@ var (
 	ErrNoChannel = errors.New("no such channel")
 	// ErrNoRun is the answer for an id that no run has.
 	ErrNoRun = errors.New("no such run")
+	// ErrOpen is the answer to deleting what is still being recorded or
+	// imported.
+	ErrOpen = errors.New("it is still being recorded or imported")
 	// ErrNoSet is the answer for a channel set that was never stored.
 	ErrNoSet = errors.New("no such channel set")
 	// ErrBadID is the answer for an id that may not name a capture.

@@ -157,8 +157,8 @@ func (im *Importer) Import(ctx context.Context, name string, in io.Reader, how H
 	return im.take(ctx, o, how)
 }
 
-// claim waits for a slot, and until nobody else imports the same content.
-func (im *Importer) claim(ctx context.Context, hash string) (done func(), err error) {
+// occupy waits until nobody else imports, or deletes, the same content.
+func (im *Importer) occupy(ctx context.Context, hash string) (free func(), err error) {
 	for {
 		im.mu.Lock()
 		other, taken := im.busy[hash]
@@ -174,11 +174,19 @@ func (im *Importer) claim(ctx context.Context, hash string) (done func(), err er
 			return nil, ctx.Err()
 		}
 	}
-	free := func() {
+	return func() {
 		im.mu.Lock()
 		defer im.mu.Unlock()
 		close(im.busy[hash])
 		delete(im.busy, hash)
+	}, nil
+}
+
+// claim occupies a content and waits for a slot.
+func (im *Importer) claim(ctx context.Context, hash string) (done func(), err error) {
+	free, err := im.occupy(ctx, hash)
+	if err != nil {
+		return nil, err
 	}
 	select {
 	case im.slots <- struct{}{}:
@@ -265,7 +273,10 @@ const (
 )
 
 // runID is the id of a file's run, and of its capture (DESIGN decision 6).
-func runID(hash string, index int) string { return hash[:32] + "-" + strconv.Itoa(index) }
+func runID(hash string, index int) string { return hash[:hashInID] + "-" + strconv.Itoa(index) }
+
+// hashInID is how much of a content's hash its captures' ids begin with.
+const hashInID = 32
 
 // kept is a Report as the first capture keeps it.
 type kept struct {

@@ -150,9 +150,41 @@ func TestADeletedRunMayBeImportedAgain(t *testing.T) {
 		if n := r.samples(id); n != 7 {
 			t.Errorf("%d samples", n)
 		}
-		if err := r.opts.Store.DeleteRun(t.Context(), id); err != nil {
+		if err := r.DeleteRun(t.Context(), id, false); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := r.opts.Store.Capture(t.Context(), id); !errors.Is(err, store.ErrNoCapture) || len(r.originals()) != 0 {
+			t.Errorf("the last run is deleted: %v, and the copy %q is left", err, r.originals())
+		}
+	}
+}
+
+// TestTheCopyOfAFileStaysForItsOtherRuns: a pull within it, say; deleting all of
+// them takes it away.
+func TestTheCopyOfAFileStaysForItsOtherRuns(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, t.TempDir(), nil)
+	report, err := r.Import(t.Context(), "a.csv", strings.NewReader(table), How{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := report.Runs[0].ID
+	for _, pull := range []string{"one", "two"} {
+		if err := r.opts.Store.PutRun(t.Context(), store.Run{ID: pull, Capture: id, Kind: "pull", EndedUS: new(int64(1))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.DeleteRun(t.Context(), id, false); err != nil || len(r.originals()) != 1 || r.samples(id) != 7 {
+		t.Errorf("%v, %q, %d samples", err, r.originals(), r.samples(id))
+	}
+	if err := r.DeleteRun(t.Context(), "one", true); err != nil || len(r.originals()) != 0 {
+		t.Errorf("all: %v, %q", err, r.originals())
+	}
+	if _, err := r.opts.Store.Capture(t.Context(), id); !errors.Is(err, store.ErrNoCapture) {
+		t.Errorf("its samples: %v", err)
+	}
+	if err := r.DeleteRun(t.Context(), "two", false); !errors.Is(err, store.ErrNoRun) {
+		t.Errorf("a run that went with the others: %v", err)
 	}
 }
 

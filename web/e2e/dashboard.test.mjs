@@ -97,6 +97,20 @@ test("files are imported by drag and drop: good ones, damaged ones with their pl
   await page.context().close();
 });
 
+test("everything of a file is deleted, its samples too", async () => {
+  const { capture } = (await program.get("runs?kind=import&text=damaged")).runs[0];
+  const { runs } = await program.get(`runs?capture=${capture}`);
+  const before = (await program.get("storage")).originals_bytes;
+  const page = await open(browser, `${program.url}#/runs/${capture}`);
+  const all = runs.length > 1 ? page.getByRole("button", { name: `Delete all ${runs.length} runs of this file` }) : page.getByRole("button", { name: "Delete the run" });
+  await all.click();
+  await page.getByText("Undo").waitFor();
+  await page.goto("about:blank"); // leaving the page ends the time for undoing
+  await until("all is deleted", async () => (await program.get(`runs?capture=${capture}`)).total === 0);
+  assert.ok((await program.get("storage")).originals_bytes < before);
+  await page.context().close();
+});
+
 test("a recording is started and stopped", async () => {
   const page = await open(browser, program.url);
   await page.getByRole("button", { name: "Record", exact: true }).click();

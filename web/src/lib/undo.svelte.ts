@@ -6,8 +6,9 @@ import { call } from "./api";
 const patience = 8000;
 
 interface Pending {
-  id: string;
+  ids: string[];
   name: string;
+  all: boolean;
   timer: ReturnType<typeof setTimeout>;
 }
 
@@ -20,11 +21,12 @@ class Undo {
   }
 
   deletes(id: string): boolean {
-    return this.pending.some((p) => p.id === id);
+    return this.pending.some((p) => p.ids.includes(id));
   }
 
-  remove(id: string, name: string): void {
-    const p: Pending = { id, name, timer: setTimeout(() => void this.end(p, false), patience) };
+  /** remove deletes the first run, and with all every other one of its session or file, which ids has too. */
+  remove(ids: string[], name: string, all = false): void {
+    const p: Pending = { ids, name, all, timer: setTimeout(() => void this.end(p, false), patience) };
     this.pending = [...this.pending, p];
   }
 
@@ -36,7 +38,7 @@ class Undo {
   private async end(p: Pending, leaving: boolean): Promise<void> {
     clearTimeout(p.timer);
     try {
-      await call(`/api/v1/runs/${encodeURIComponent(p.id)}`, { method: "DELETE", keepalive: leaving });
+      await call(`/api/v1/runs/${encodeURIComponent(p.ids[0] ?? "")}?all=${p.all}`, { method: "DELETE", keepalive: leaving });
       this.error = "";
     } catch (e) {
       this.error = `${p.name} was not deleted: ${(e as Error).message}`;
