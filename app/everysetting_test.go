@@ -65,6 +65,7 @@ var everySetting = map[string]string{
 	"display.units":     "TestPageInMetricUnits",
 	"time_zone":         "TestA5RepeatsAreNoSamplesAndTimesAreOfTheZone",
 	"server.listen":     "TestPromise6AddressesOfOtherMachinesNeedAToken",
+	"server.hosts":      "TestK6ServerHosts",
 	"server.token":      "TestPromise6Token",
 }
 

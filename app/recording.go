@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -213,6 +214,7 @@ func (a *recording) newServer(ranges validate.Ranges) (*server.Server, error) {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
 	s, err := server.New(server.Options{
+		Hosts:  serverNames(cfg.Server.Hosts, os.Hostname),
 		Listen: cfg.Server.Listen, Token: cfg.Server.Token, Version: a.program.Version,
 		Units: units, Logger: a.logger, NoPages: !a.serveUI, Dashboard: dashboard,
 		Gatherer: a.registry, NoMetrics: !cfg.MetricsEnabled, Readiness: a.readiness, Stats: a.stats, Config: a.effective,

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"net"
+	"net/url"
+	"slices"
 	"time"
 
 	"dynotap/config"
@@ -46,6 +49,41 @@ func windowing(a *config.Aggregation) pipeline.Windows {
 		}
 	}
 	return w
+}
+
+// serverNames are the names under which the server may be reached: those given,
+// and where it is known this machine's, as it is and as it is announced on the
+// local network.
+func serverNames(given []string, own func() (string, error)) []string {
+	names := slices.Clone(given)
+	if name, err := own(); err == nil && name != "" {
+		names = append(names, name, name+".local")
+	}
+	return names
+}
+
+// fromElsewhere are the URLs under which other machines reach a server that
+// listens on all addresses of this one; none for a server that does not.
+func fromElsewhere(listen, local string, addresses func() ([]net.Addr, error)) (urls []string) {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil || host != "" && !net.ParseIP(host).IsUnspecified() {
+		return nil
+	}
+	u, err := url.Parse(local)
+	if err != nil {
+		return nil
+	}
+	list, err := addresses()
+	if err != nil {
+		return nil // the address of this machine is told all the same
+	}
+	for _, a := range list {
+		network, ok := a.(*net.IPNet)
+		if ok && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {
+			urls = append(urls, "http://"+net.JoinHostPort(network.IP.String(), u.Port())+"/")
+		}
+	}
+	return urls
 }
 
 // days is a setting that counts days.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -45,6 +46,9 @@ func (s *speaker) hello(a *recording) {
 	}
 	s.line("dynotap %s, recording into %s, queue %s", a.program.Version, a.dir, durable)
 	s.line("dashboard and API: %s", a.server.URL())
+	if list := fromElsewhere(cfg.Server.Listen, a.server.URL(), net.InterfaceAddrs); len(list) > 0 {
+		s.line("from a tablet or phone, with the token: %s", strings.Join(list, ", "))
+	}
 }
 
 // simulated tells what the demo's engine makes, to hold the pulls against.

@@ -199,8 +199,9 @@ type Display struct {
 
 // Server is the section server.
 type Server struct {
-	Listen string `json:"listen" default:"127.0.0.1:8686" format:"listen address" doc:"Address and port of the HTTP server. One that other machines reach needs a token."`
-	Token  string `json:"token" secret:"true" format:"token" doc:"What clients must present. Needed unless the server listens on this machine only."`
+	Listen string   `json:"listen" default:"127.0.0.1:8686" format:"listen address" doc:"Address and port of the HTTP server. One that other machines reach needs a token."`
+	Hosts  []string `json:"hosts" doc:"Names under which clients reach the server, such as dyno.shop.lan, besides its addresses, this machine's own name and that with .local."`
+	Token  string   `json:"token" secret:"true" format:"token" doc:"What clients must present. Needed unless the server listens on this machine only."`
 }
 
 // Ranges are the built-in sensor ranges with sensor_ranges over them. It fails

@@ -71,7 +71,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	if !g.knows(r) {
 		refuse(w, http.StatusMisdirectedRequest, fmt.Sprintf("this server does not answer to the name %q: "+
-			"use the address it listens on, or tell it the name (this protects it from pages that point their own name at it)", r.Host))
+			"use its address, or add the name to server.hosts in the configuration (this protects it from pages that point their own name at it)", r.Host))
 		return
 	}
 	bearer := g.bearer(r)
