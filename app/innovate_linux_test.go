@@ -112,8 +112,13 @@ func (v *widebandView) measures() bool {
 // as that of its cylinder; the chain, the port and what is wrong are shown.
 func TestWidebandOnASerialPort(t *testing.T) {
 	t.Parallel()
-	_, path := simulateWideband(t, "--device", "dlg-1", "--warmup", "1s", "--faults", "lose=0.01,seed=3")
+	// The program waits for the device, so that it hears the warm-up on any machine.
+	path := filepath.Join(t.TempDir(), "wideband")
 	in := onPort(t, path, nil)
+	_, terminal := simulateWideband(t, "--device", "dlg-1", "--warmup", "3s", "--faults", "lose=0.01,seed=3")
+	if err := os.Symlink(terminal, path); err != nil {
+		t.Fatal(err)
+	}
 	await(t, "the sensors measure", func() bool { v := in.wideband(); return v.measures() })
 	v := in.wideband()
 	if d := v.Details; d.Device != "DLG-1" || d.Protocol != "ISP2" || d.Port == nil || d.Port.Name != path || len(d.Sensors) != 2 {
