@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"dynotap/config"
-	"dynotap/internal/db"
 	"dynotap/pipeline/imports"
 	"dynotap/store"
 )
@@ -19,19 +18,7 @@ import (
 func kept(t *testing.T, now time.Time, sessions map[string]time.Duration) *retention {
 	t.Helper()
 	dir := t.TempDir()
-	d, err := db.Open(t.Context(), dir, db.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	st, err := store.Open(t.Context(), d, dir, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	d, st := emptyStore(t, dir)
 	for id, ago := range sessions {
 		ended := now.Add(-ago).UnixMicro()
 		if err := st.PutCapture(t.Context(), store.Capture{ID: id, Kind: store.Live, Source: "x", TimeBase: store.Absolute, StartedUS: new(ended - 1)}); err != nil {

@@ -15,20 +15,31 @@ import (
 	"dynotap/store"
 )
 
+// emptyStore is a store in a directory, for as long as the test runs.
+func emptyStore(t *testing.T, dir string) (*db.DB, *store.Store) {
+	t.Helper()
+	d, err := db.Open(t.Context(), dir, db.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	st, err := store.Open(t.Context(), d, dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, st
+}
+
 // TestStorageWarnsLongBeforeTheDiskIsFull: by hours at the present rate, by
 // bytes, and by the disk's part.
 func TestStorageWarnsLongBeforeTheDiskIsFull(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	d, err := db.Open(t.Context(), dir, db.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	st, err := store.Open(t.Context(), d, dir, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, st := emptyStore(t, dir)
 	const tb = 1e12
 	for name, test := range map[string]struct {
 		free, total uint64
