@@ -97,7 +97,7 @@ func newInspect(p *Program) *cobra.Command {
 }
 
 func printInspection(out io.Writer, r *imports.Report) error {
-	fmt.Fprintf(out, "%s: %s (%d %% sure), %d runs, %d pulls\n", r.File, r.Format, r.Confidence, len(r.Runs), r.Pulls)
+	fmt.Fprintf(out, "%s: %s (%d %% sure), %s, %s\n", r.File, r.Format, r.Confidence, plural(len(r.Runs), "run"), plural(r.Pulls, "pull"))
 	for i := range r.Runs {
 		found := &r.Runs[i]
 		view := runView{

@@ -31,22 +31,22 @@ var aliasesByMeaning = []struct {
 	{meaning{device: engineDevice}, []string{"digital rpm", "rpm digital"}},
 	{meaning{quantity: DrumRPM, unitNeeded: true}, []string{"drum speed", "roller speed"}},
 	{meaning{quantity: Horsepower}, []string{
-		"hp", "power", "engine power", "wheel power", "wheel hp", "wheel horsepower", "brake horsepower", "power drum", "drum power",
+		"hp", "power", "engine power", "wheel power", "wheel hp", "wheel horsepower", "horsepower at the wheels", "power at the wheels", "brake horsepower", "power drum", "drum power",
 	}},
-	{meaning{quantity: Torque}, []string{"tq", "trq", "wheel torque", "torque drum", "drum torque"}},
+	{meaning{quantity: Torque}, []string{"tq", "trq", "wheel torque", "torque at the wheels", "torque drum", "drum torque"}},
 	{meaning{quantity: Speed}, []string{
-		"vehicle speed", "vss", "wheel speed", "road speed", "ground speed", "drum speed", "roller speed", "speed drum",
+		"vehicle speed", "vss", "wheel speed", "road speed", "ground speed", "speed obd", "obd speed", "drum speed", "roller speed", "speed drum",
 	}},
 	{meaning{quantity: Force}, []string{"drum force", "force drum", "tractive force"}},
 	{meaning{quantity: Acceleration, unitNeeded: true}, []string{"accel"}},
 	{meaning{quantity: Distance}, []string{"distance drum"}},
 	{meaning{quantity: AFR}, []string{
 		"air fuel ratio", "air fuel", "a/f", "a/f ratio", "wideband", "wideband afr", "wideband o2", "wb afr", "wbo2", "wbo2 afr",
-		"measured afr", "petrol afr", "lc afr", "lc volts petrol afr",
+		"measured afr", "air fuel ratio measured", "afr average", "average afr", "petrol afr", "lc afr", "lc volts petrol afr",
 	}},
 	{meaning{quantity: AFRTarget}, []string{
 		"target afr", "desired afr", "commanded afr", "set afr", "afr desired", "afr setpoint", "desired air fuel",
-		"desired air fuel ratio", "target air fuel ratio", "commanded air fuel ratio",
+		"desired air fuel ratio", "target air fuel ratio", "commanded air fuel ratio", "air fuel ratio commanded",
 	}},
 	{meaning{quantity: Lambda}, []string{
 		"λ", "wideband lambda", "wb lambda", "wbo2 lambda", "measured lambda", "at lambda", "lc lambda",
@@ -60,7 +60,7 @@ var aliasesByMeaning = []struct {
 	}},
 	{meaning{quantity: MAP, unitNeeded: true}, []string{"map sensor"}},
 	{meaning{quantity: Boost}, []string{"boost pressure"}},
-	{meaning{quantity: TPS}, []string{"throttle position", "throttle pos", "throttle", "tp"}},
+	{meaning{quantity: TPS}, []string{"throttle position", "throttle pos", "throttle", "tp", "tp main", "tps main", "throttle position main", "throttle position manifold"}},
 	{meaning{quantity: TPS, unitNeeded: true}, []string{"throttle position sensor"}},
 	{meaning{quantity: IAT}, []string{
 		"intake air temperature", "intake air temp", "intake temperature", "intake temp", "inlet air temperature", "inlet air temp",
@@ -68,7 +68,7 @@ var aliasesByMeaning = []struct {
 	}},
 	{meaning{device: engineDevice, quantity: IAT}, []string{"air temperature", "air temp"}},
 	{meaning{quantity: ECT}, []string{
-		"engine coolant temperature", "engine coolant temp", "coolant temperature", "coolant temp", "coolant", "clt",
+		"engine coolant temperature", "engine coolant temp", "coolant temperature", "coolant temp", "coolant", "clt", "cts",
 		"engine temperature", "engine temp", "water temperature", "water temp",
 	}},
 	{meaning{quantity: ECT, unitNeeded: true}, []string{"et"}}, // else it may be an elapsed time

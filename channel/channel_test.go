@@ -119,6 +119,17 @@ func TestV2NamesThatResolve(t *testing.T) {
 		{"", "Barometric Pressure", sample.Kilopascal, "barometric", sample.InchHg},
 		{"", "Distance", sample.Metre, "distance", sample.Foot},
 		{"", "Time (s)", sample.NoUnit, "time", sample.Second},
+		// Torque Pro, Link, Holley.
+		{"", "Speed (OBD)(km/h)", sample.NoUnit, "speed", sample.MilePerHour},
+		{"", "GPS Speed (Meters/second)", sample.NoUnit, "", sample.MetrePerSecond},
+		{"", "Throttle Position(Manifold)(%)", sample.NoUnit, "tps", sample.Percent},
+		{"", "Air Fuel Ratio(Measured)(:1)", sample.NoUnit, "afr", sample.AFR},
+		{"", "Air Fuel Ratio(Commanded)(:1)", sample.NoUnit, "afr_target", sample.AFR},
+		{"", "Horsepower (At the wheels)(hp)", sample.NoUnit, "horsepower", sample.Horsepower},
+		{"", "TP (Main) (%)", sample.NoUnit, "tps", sample.Percent},
+		{"", "Lambda 1 (LA)", sample.NoUnit, "lambda", sample.Lambda},
+		{"", "AFR Average", sample.AFR, "afr", sample.AFR},
+		{"", "CTS", sample.Fahrenheit, "ect", sample.Fahrenheit},
 	} {
 		check(t, r, w)
 	}

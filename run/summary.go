@@ -1,7 +1,6 @@
 package run
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -185,7 +184,7 @@ func (g *gathering) summary(ctx context.Context, points int64) (Summary, error) 
 		s.Bad += line.Bad
 		s.Channels = append(s.Channels, line)
 	}
-	slices.SortFunc(s.Channels, func(a, b ChannelSummary) int { return cmp.Compare(a.Key, b.Key) })
+	slices.SortFunc(s.Channels, func(a, b ChannelSummary) int { return sample.CompareChannelKeys(a.Key, b.Key) })
 	power := t.preferred(channel.Horsepower, nil)
 	torque := t.preferred(channel.Torque, power)
 	var err error

@@ -1,9 +1,12 @@
 package sample
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -62,6 +65,28 @@ type Channel struct {
 // meaning.
 func ChannelKey(provider string, id, generation uint32) string {
 	return fmt.Sprintf("%s/%d/%d", provider, id, generation)
+}
+
+// CompareChannelKeys orders keys as people expect to see channels: by provider,
+// then by their numbers, so that the second comes before the tenth.
+func CompareChannelKeys(a, b string) int {
+	providerA, numberA := splitKey(a)
+	providerB, numberB := splitKey(b)
+	return cmp.Or(cmp.Compare(providerA, providerB), slices.Compare(numberA[:], numberB[:]), cmp.Compare(a, b))
+}
+
+// splitKey takes id and generation off a key; zeros where there are none.
+func splitKey(key string) (provider string, numbers [2]uint64) {
+	provider = key
+	for i := len(numbers) - 1; i >= 0; i-- {
+		at := strings.LastIndexByte(provider, '/')
+		n, err := strconv.ParseUint(provider[at+1:], 10, 32)
+		if at < 0 || err != nil {
+			return key, [2]uint64{}
+		}
+		provider, numbers[i] = provider[:at], n
+	}
+	return provider, numbers
 }
 
 // Address is the channel as people see it: 0x43FD:6:Humidity, or

@@ -2,6 +2,7 @@ package sample_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"dynotap/sample"
@@ -159,6 +160,7 @@ func TestParseUnit(t *testing.T) {
 		"kph/s": sample.KilometreHourSecond, "rpm x1000": sample.KiloRPM, "in Hg": sample.InchHg, "λ": sample.Lambda,
 		"kg/hr": sample.KilogramPerHour, "%": sample.Percent, "PS": sample.MetricHorsepower, "ch": sample.MetricHorsepower, "CV": sample.MetricHorsepower,
 		"U/min": sample.RPM, "tr/min": sample.RPM, "hPa": sample.Millibar, "m/s": sample.MetrePerSecond, "mkg": sample.KilogramMetre,
+		"Meters/second": sample.MetrePerSecond, "lb.ft": sample.FootPound, "LA": sample.Lambda, "deg BTDC": sample.Degree,
 	} {
 		if got, ok := sample.ParseUnit(text); !ok || got != want {
 			t.Errorf("ParseUnit(%q) = %q, %v, want %q", text, got, ok, want)
@@ -195,5 +197,16 @@ func allUnits() []sample.Unit {
 		sample.Celsius, sample.Fahrenheit, sample.Kilopascal, sample.PSI, sample.InchHg, sample.Bar, sample.RPM,
 		sample.KiloRPM, sample.RPMPerKilometreHour, sample.KilometreHourSecond, sample.MileHourSecond, sample.G,
 		sample.MetricHorsepower, sample.KilogramMetre, sample.MetrePerSecond, sample.Millibar, sample.AFR, sample.Lambda, sample.KilogramPerHour, sample.Volt, sample.Ampere, sample.Percent, sample.Degree,
+	}
+}
+
+func TestChannelKeysAreInTheOrderOfTheirNumbers(t *testing.T) {
+	t.Parallel()
+	want := []string{"", "a", "a/x/0", "csv/2/0", "csv/2/1", "csv/2/10", "csv/10/0", "csv/two/1", "d/1/2/3", "d/1/10/3"}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortFunc(got, sample.CompareChannelKeys)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

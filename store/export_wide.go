@@ -26,6 +26,7 @@ func (e *exporter) wide(ctx context.Context) error {
 		return err
 	}
 	channels := slices.Clone(r.channels)
+	slices.SortFunc(channels, func(a, b Channel) int { return sample.CompareChannelKeys(a.Key, b.Key) })
 	first, last := r.times()
 	relative := r.live.capture.TimeBase == Relative
 	damage := errors.Join(r.damage...)

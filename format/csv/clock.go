@@ -7,13 +7,15 @@ import (
 	"dynotap/format/text"
 )
 
-const dayMicros = 86400 * 1e6
+const dayMicros = 86400 * 1_000_000
 
 // maxMicros bounds times: beyond, adding them up could overflow.
 const maxMicros = 1 << 60
 
 // isDated reports whether times count from the Unix epoch.
-func (t *times) isDated() bool { return t.form == epoch || t.form == dated || t.base != 0 }
+func (t *times) isDated() bool {
+	return t.form == epoch || t.form == dated || t.form == serial || t.base != 0
+}
 
 // at gives the time of a row in µs, by the cell of the time column and that of
 // the date, if there is one, and the number of the row in its run, from 0. What
@@ -35,11 +37,17 @@ func (t *times) at(cell, date []byte, number int64) (us int64, problem string) {
 	case text.Garbage:
 		return 0, "the time " + shortened(string(cell)) + " is no number"
 	}
+	if t.form == serial {
+		v -= serial1970
+	}
 	v = math.Round(v * t.scale)
 	if math.Abs(v) >= maxMicros { // infinity, too
 		return 0, "the time " + shortened(string(cell)) + " is absurd"
 	}
 	us = int64(v)
+	if t.form == serial {
+		return t.wall(time.UnixMicro(us-us%dayMicros).UTC(), us%dayMicros), ""
+	}
 	if !t.begun {
 		t.begun = true
 		if us < 0 && t.form == elapsed {
@@ -107,7 +115,12 @@ func (t *times) fromDate(cell, date []byte) (us int64, problem string) {
 	if m.zoned {
 		return day.UnixMicro() + m.clock - int64(m.offset)*1e6, ""
 	}
-	seconds := m.clock / 1e6
-	wall := time.Date(day.Year(), day.Month(), day.Day(), int(seconds/3600), int(seconds/60%60), int(seconds%60), 0, t.zone)
-	return wall.UnixMicro() + m.clock%1e6, ""
+	return t.wall(day, m.clock), ""
+}
+
+// wall gives the time of a clock, in µs since midnight, on a day in the zone.
+func (t *times) wall(day time.Time, clock int64) int64 {
+	seconds := clock / 1e6
+	at := time.Date(day.Year(), day.Month(), day.Day(), int(seconds/3600), int(seconds/60%60), int(seconds%60), 0, t.zone)
+	return at.UnixMicro() + clock%1e6
 }

@@ -87,6 +87,12 @@ func (f *Format) Read(ctx context.Context, r io.ReaderAt, size int64, sink forma
 		return &format.Error{Line: l.headerLine, Err: err}
 	}
 	in, _, err := text.Open(r, size)
+	if err == nil && l.long != nil {
+		if err := f.survey(ctx, in, &l); err != nil {
+			return err
+		}
+		in, _, err = text.Open(r, size)
+	}
 	if err != nil {
 		return &format.Error{Err: err}
 	}

@@ -3,6 +3,7 @@ package csv
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,14 @@ func TestA2Tables(t *testing.T) {
 		{"decimals that come late", "ms;A\n" + strings.Repeat("1;5\n", bodySize) + "2;1,5\n3;1.250,5\n4;1.5\n",
 			strings.Repeat("1 A 5; ", bodySize) + "2 A 1.5; 3 A 1250.5", "64:2", ""},
 		{"names and no rows", "Time (s),RPM,AFR\n", "", "", ""},
+		{"a row a value", "SECONDS;PID;VALUE;UNITS\n0,5;Engine RPM;1000;rpm\n0,6;Speed;1,5;km/h\n0,7;Engine RPM;;rpm\n0,8;Engine RPM;x;rpm\n0,9;;7;rpm\n1;Speed;2;km/h\n",
+			"500 Engine RPM 1000; 600 Speed 1.5; 1000 Speed 2", "5:3 6:2", "Engine RPM|Speed"},
+		{"a row a value, from two devices", "time,channel,name,unit,value,quality,device\n0.5,a/1/0,afr,AFR,13,good,a\n0.5,b/1/0,afr,AFR,14,bad,b\n0.6,a/2/0,,V,5,good,a\n",
+			"500 afr 13; 500 afr 14; 600 a/2/0 5", "", "afr|afr|a/2/0"},
+		{"a row a value, of two units", "Time (s)|Sensor|Wert|Einheit\n1|T|20|°C\n2|T|68|°F\n", "1000 T 20; 2000 T 68", "", "T|T"},
+		{"a row a value, cut off", "Time (s),Name,Value\n1,A,2\n2,A,3\n3,A", "1000 A 2; 2000 A 3", "4:0", "A"},
+		{"a row a value, the header again", "Time (s),Name,Value\n1,A,2\nTime (s),Name,Value\n1,B,3\n", "1000 A 2; run; 1000 B 3", "", "A|B"},
+		{"a column that is called value", "Time (s),Value,RPM\n1,2,3\n", "1000 Value 2; 1000 RPM 3", "", "Value|RPM"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -139,6 +148,16 @@ func TestA2Times(t *testing.T) {
 		{"US", "Time", []string{"11/23/2026 1:03:04.5 PM"}, true, []int64{noon}},
 		{"British", "Time", []string{"23/11/2026 13:03:04.5"}, true, []int64{noon}},
 		{"the same either way", "Time", []string{"05/05/2026 12:00:00", "05/06/2026 12:00:00"}, true, nil},
+		{"days as spreadsheets count them", "Zeitstempel", []string{"46349.5", "46349.50000025"}, true,
+			[]int64{utc("2026-11-23T11:00:00Z"), utc("2026-11-23T11:00:00.0216Z")}},
+		{"seconds of a day are no such days", "Time", []string{"46349.5", "46349.55"}, false, []int64{46349.5e6, 46349.55e6}},
+		{"the month's name", "Device Time", []string{"23-Nov-2026 13:03:04.500", "23-nov.-2026 13:03:05"}, true, []int64{noon, noon + 500e3}},
+		{"the month's name first", "Time", []string{"Nov 23, 2026 1:03:04.5 PM"}, true, []int64{noon}},
+		{"the day of the week", "Time", []string{"Monday, November 23, 2026 13:03:04.5", "Mon Nov 23 2026 13:03:05"}, true, []int64{noon, noon + 500e3}},
+		{"the month in German", "Zeit", []string{"1. März 2026 13:03:04.5", "1. Mär 2026 13:03:05"}, true,
+			[]int64{utc("2026-03-01T12:03:04.5Z"), utc("2026-03-01T12:03:05Z")}},
+		{"the month in French, on a mardi", "Heure", []string{"mar. 3 mars 2026 13:03:04.5", "mardi 3 août 2026 13:03:04.5"}, true,
+			[]int64{utc("2026-03-03T12:03:04.5Z"), utc("2026-08-03T11:03:04.5Z")}},
 		{"epoch seconds", "Timestamp", []string{"1795435384.5", "1795435384.55"}, true, []int64{noon, noon + 50e3}},
 		{"epoch milliseconds", "timestamp_ms", []string{"1795435384500"}, true, []int64{noon}},
 		{"epoch microseconds", "Time", []string{"1795435384500000"}, true, []int64{noon}},
@@ -214,6 +233,39 @@ func TestA2ErrorsSayHowToMend(t *testing.T) {
 				t.Error("a run was begun")
 			}
 		})
+	}
+}
+
+// TestA2LongTables: what is not a value is told of, and a column of words that
+// are all different is no column of names.
+func TestA2LongTables(t *testing.T) {
+	t.Parallel()
+	k := mustRead(t, "Time (s),Name,Value,Lap,Quality\n1,rpm,1000,1,good\n", format.Settings{Columns: map[string]string{"RPM": "rpm_drum"}})
+	expect(t, "warnings", k.warnings, []string{`column 4, "Lap", was left out: the table has a row a value`})
+	expect(t, "names", k.names, []string{"rpm_drum"})
+	var file strings.Builder
+	file.WriteString("Time (s),Name,Value\n")
+	for i := range mostNames + 1 {
+		fmt.Fprintf(&file, "%d,name %d,1\n", i, i)
+	}
+	_, err := readFile(t, []byte(file.String()), format.Settings{})
+	var at *format.Error
+	if !errors.As(err, &at) || at.Line != mostNames+2 || !strings.Contains(err.Error(), `column 2, "Name", holds more than 4096 names`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestA2AiMSaysWhenItBegan: in the lines before the header.
+func TestA2AiMSaysWhenItBegan(t *testing.T) {
+	t.Parallel()
+	const rows = "\"Time\",\"RPM\"\n\"s\",\"rpm\"\n\n\"0.05\",\"1000\"\n\"0.10\",\"1100\"\n"
+	k := mustRead(t, "\"Format\",\"AiM CSV File\"\n\"Date\",\"Monday, June 3, 2024\"\n\"Time\",\"2:25:00 PM\"\n"+rows, format.Settings{})
+	if want := time.Date(2024, 6, 3, 14, 25, 0, 50e6, time.UTC).UnixMicro(); !k.runs[0].Dated || k.samples[0][0].Time != want {
+		t.Errorf("%+v %v", k.runs[0], k.samples[0])
+	}
+	k = mustRead(t, "\"Date\",\"some day\"\n\"Time\",\"later\"\n"+rows, format.Settings{})
+	if k.runs[0].Dated || k.samples[0][0].Time != 50_000 {
+		t.Errorf("%+v %v", k.runs[0], k.samples[0])
 	}
 }
 

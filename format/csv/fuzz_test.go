@@ -69,6 +69,8 @@ func seeds(tb testing.TB) [][]byte {
 	for _, s := range []string{
 		motec, "Time,RPM\n0.5,1000\n", "Zeit;A\n0,5;1\n", "\xff\xfeT\x00i\x00m\x00e\x00,\x00a\x00\n\x001\x00,\x002\x00\n\x00",
 		"Date,Time,RPM\n23/11/2026,12:03:04,1\n", "Time\tA\r12:03:04.5\t\"1\r2\"\r", "sep=;\nTime;A\n1795435384;2\nTime;A\n1;2",
+		"SECONDS;PID;VALUE;UNITS\n0,5;RPM;1000;rpm\n0,6;Speed;1,5;km/h\n0,7;RPM;1100;rpm\n", "Device Time,A\nMon, 3 Jun 2024 1:02:03 PM,2\n",
+		"Zeit;A\n46349,5;1\n46349,50000025;2\n",
 	} {
 		out = append(out, []byte(s))
 	}

@@ -23,6 +23,7 @@ type layout struct {
 	numbers    text.Numbers // NoDecimal as long as nothing told
 	rate       float64      // rows a second as the file says; 0: it does not
 	quality    float64      // share of the body's cells that fit
+	long       *long        // a row a value; nil: a column a channel
 }
 
 // row is one row of the file's beginning.
@@ -187,6 +188,7 @@ func tableUnder(rows []row, i int) layout {
 	header := &rows[i]
 	l := layout{
 		header: header.cells, headerRaw: header.raw, headerLine: header.line, last: header.line, before: rows[:i],
+		long: longOf(header.cells),
 	}
 	var good, all, fitting int
 	for j := i + 1; j < len(rows) && len(l.body) < bodySize; j++ {
@@ -198,9 +200,13 @@ func tableUnder(rows []row, i int) layout {
 			l.units, l.unitsRaw, l.last = r.cells, r.raw, r.line
 			continue
 		}
-		all += r.filled
-		if r.fits(header) && r.numbers > 0 {
-			good += r.numbers
+		numbers, filled := r.numbers, r.filled
+		if l.long != nil {
+			numbers, filled = l.long.weigh(r)
+		}
+		all += filled
+		if r.fits(header) && numbers > 0 {
+			good += numbers
 			fitting++
 			l.body = append(l.body, *r)
 		}

@@ -29,13 +29,18 @@ type moment struct {
 }
 
 // parseMoment reads dates, clock times and both together: 12:03:04.567,
-// 2026-11-23T12:03:04Z, 23.11.2026 12:03:04,5, 11/23/2026 1:03:04 PM.
+// 2026-11-23T12:03:04Z, 23.11.2026 12:03:04,5, 11/23/2026 1:03:04 PM, and dates
+// with the month's name.
 func parseMoment(cell []byte) (moment, bool) {
 	var m moment
-	if len(cell) < len("1:02") || len(cell) > 48 || cell[0] < '0' || cell[0] > '9' {
+	if len(cell) < len("1:02") || len(cell) > 48 {
 		return moment{}, false
 	}
 	rest, ok := m.readDate(cell)
+	if !ok {
+		m = moment{}
+		rest, ok = m.readNamedDate(cell)
+	}
 	if ok {
 		if len(rest) == 0 {
 			return m, true
@@ -53,7 +58,7 @@ func parseMoment(cell []byte) (moment, bool) {
 			}
 		}
 	} else {
-		rest = cell
+		rest, m = cell, moment{}
 	}
 	if rest, ok = m.readClock(rest); !ok {
 		return moment{}, false

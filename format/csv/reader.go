@@ -35,7 +35,7 @@ type reader struct {
 func newReader(f *Format, l layout, t *times, rows *text.Rows, sink format.RunSink) *reader {
 	r := &reader{layout: l, times: t, rows: rows, sink: sink, start: t.timeState}
 	r.run = format.Run{Dated: t.isDated(), Notes: l.notes(), Facts: map[string]string{}}
-	if t.form == dated || t.base != 0 {
+	if t.form == dated || t.form == serial || t.base != 0 {
 		r.run.Facts["time_zone"] = t.zone.String()
 	}
 	if l.rate > 0 {
@@ -44,7 +44,13 @@ func newReader(f *Format, l layout, t *times, rows *text.Rows, sink format.RunSi
 	if t.warning != "" {
 		r.warnings = append(r.warnings, t.warning)
 	}
-	r.batch = sample.Batch{Clock: sample.ClockFile, Set: r.planColumns(f)}
+	r.batch = sample.Batch{Clock: sample.ClockFile}
+	if l.long != nil {
+		r.batch.Set, r.need = l.long.set, max(t.column, t.date, l.long.name, l.long.value)+1
+		r.leftOut()
+	} else {
+		r.batch.Set = r.planColumns(f)
+	}
 	return r
 }
 
@@ -145,7 +151,7 @@ func (r *reader) flush() error {
 // fastRow reads a row of plain numbers and empty cells. It reports false, and
 // has done nothing, where there is anything else: row looks at that.
 func (r *reader) fastRow() bool {
-	if r.rows.Quoted() || r.rows.Long() || r.times.date >= 0 || len(r.plan) > format.MaxSamples {
+	if r.long != nil || r.rows.Quoted() || r.rows.Long() || r.times.date >= 0 || len(r.plan) > format.MaxSamples {
 		return false
 	}
 	raw, delimiter := r.rows.Raw(), r.delimiter
@@ -203,13 +209,13 @@ func (r *reader) fastRow() bool {
 	return true
 }
 
-// row reads a row whatever it is.
 // isSection reports whether a row is the name of a part of the file, such as
 // "[Channel Data]" of HP Tuners.
 func isSection(cell []byte) bool {
 	return len(cell) > 2 && cell[0] == '[' && cell[len(cell)-1] == ']' && !likeDigits(string(cell[1:]))
 }
 
+// row reads a row whatever it is.
 func (r *reader) row() error {
 	cells := r.rows.Cells()
 	last := len(cells)
@@ -230,11 +236,11 @@ func (r *reader) row() error {
 	number := r.number
 	r.number++
 	switch {
-	case last > len(r.plan):
-		r.problem(len(r.plan)+1, fmt.Sprintf("the row has %d cells, the header %d: which is which cannot be told, the row was left out", last, len(r.plan)))
+	case last > len(r.header):
+		r.problem(len(r.header)+1, fmt.Sprintf("the row has %d cells, the header %d: which is which cannot be told, the row was left out", last, len(r.header)))
 		return nil
 	case !r.rows.Ended() && len(cells) < r.need:
-		r.problem(0, fmt.Sprintf("the file ends inside this row (%d of %d cells): the row was left out", len(cells), len(r.plan)))
+		r.problem(0, fmt.Sprintf("the file ends inside this row (%d of %d cells): the row was left out", len(cells), len(r.header)))
 		return nil
 	}
 	if r.numbers.Decimal == text.NoDecimal {
@@ -245,11 +251,15 @@ func (r *reader) row() error {
 		r.problem(max(r.times.column, 0)+1, problem+": the row was left out")
 		return nil
 	}
-	if err := r.values(cells, us); err != nil {
+	take := r.values
+	if r.long != nil {
+		take = r.longValue
+	}
+	if err := take(cells, us); err != nil {
 		return err
 	}
 	if len(cells) < r.need {
-		r.problem(len(cells)+1, fmt.Sprintf("the row ends after %d of %d cells", len(cells), len(r.plan)))
+		r.problem(len(cells)+1, fmt.Sprintf("the row ends after %d of %d cells", len(cells), len(r.header)))
 	}
 	return nil
 }
@@ -271,25 +281,36 @@ func (r *reader) values(cells [][]byte, us int64) error {
 		if channel < 0 {
 			continue
 		}
-		v, kind := r.numbers.Parse(cell)
-		switch kind {
-		case text.Missing:
-			continue
-		case text.Garbage:
-			message := shortened(string(cell)) + " is no number"
-			if either(cell) {
-				message += " for certain: its separator may be that of decimals or of thousands; write it without that of thousands"
-			}
-			r.problem(column+1, message)
-			continue
-		}
-		if len(r.samples) == format.MaxSamples {
-			if err := r.flush(); err != nil {
+		if v, ok := r.value(cell, column); ok {
+			if err := r.add(sample.Sample{Time: us, Value: v, Channel: uint32(channel)}); err != nil {
 				return err
 			}
 		}
-		r.samples = append(r.samples, sample.Sample{Time: us, Value: v, Channel: uint32(channel)})
 	}
+	return nil
+}
+
+// value reads a cell; false where it is empty, or no number, which is a problem.
+func (r *reader) value(cell []byte, column int) (float64, bool) {
+	v, kind := r.numbers.Parse(cell)
+	if kind == text.Garbage {
+		message := shortened(string(cell)) + " is no number"
+		if either(cell) {
+			message += " for certain: its separator may be that of decimals or of thousands; write it without that of thousands"
+		}
+		r.problem(column+1, message)
+	}
+	return v, kind == text.Number
+}
+
+// add takes a sample.
+func (r *reader) add(s sample.Sample) error {
+	if len(r.samples) == format.MaxSamples {
+		if err := r.flush(); err != nil {
+			return err
+		}
+	}
+	r.samples = append(r.samples, s)
 	return nil
 }
 

@@ -21,7 +21,7 @@ var timeSpellings = map[string]float64{
 // in the languages loggers speak.
 var timeNames = map[string]bool{
 	"time": true, "timestamp": true, "elapsed": true, "elapsedtime": true, "logtime": true, "sessiontime": true, "runtime": true,
-	"recordtime": true, "systemtime": true, "localtime": true, "clock": true, "timeofday": true, "wallclock": true, "walltime": true,
+	"recordtime": true, "systemtime": true, "devicetime": true, "gpstime": true, "timestamputc": true, "loggertime": true, "localtime": true, "clock": true, "timeofday": true, "wallclock": true, "walltime": true,
 	"datetime": true, "dateandtime": true, "timedate": true, "date": true, "utc": true, "utctime": true, "timeutc": true, "gmt": true,
 	"unix": true, "unixtime": true, "unixtimestamp": true, "epoch": true, "epochtime": true, "timeoffset": true,
 	"zeit": true, "zeitstempel": true, "uhrzeit": true, "datum": true, "datumzeit": true, "datumuhrzeit": true, "messzeit": true, "laufzeit": true,

@@ -21,6 +21,7 @@ const (
 	epoch               // a number, from the Unix epoch
 	clock               // 12:03:04.5, from the first row
 	dated               // date and clock
+	serial              // days, as spreadsheets count them
 	counted             // the row's number
 )
 
@@ -81,11 +82,14 @@ func (f *Format) findTime(l *layout) (*times, error) {
 }
 
 // findBase reads when a log began from the lines before its header: MoTeC's
-// "Log Date","23/11/2026" and "Log Time","12:03:04".
+// "Log Date","23/11/2026" and "Log Time","12:03:04", AiM's "Date" and "Time".
 func (t *times) findBase(l *layout) {
 	date, clock := l.fact("log date"), l.fact("log time")
 	if date == "" || clock == "" {
-		return
+		date, clock = l.fact("date"), l.fact("time")
+		if !isDate(date) || !isClock(clock) {
+			return
+		}
 	}
 	at := times{form: dated, date: 0, zone: t.zone}
 	if m, ok := parseMoment([]byte(date)); ok {
@@ -304,17 +308,33 @@ func (t *times) findUnit(l *layout) {
 	if t.scale == 0 {
 		t.scale = t.guessUnit(middle, step, whole && len(values) > 1)
 	}
-	const year = 365.25 * 86400e6
+	const year = 365.25 * dayMicros
+	if t.form == serial {
+		return
+	}
 	if since := middle * t.scale; since > 28*year && since < 200*year {
 		t.form = epoch
 	}
 }
+
+// Of days as spreadsheets count them: those of 1970 and 2100, and the longest
+// step that rows of a log have. In seconds it would be five thousand rows a
+// second.
+const (
+	serial1970 = 25569
+	serial2100 = 73051
+	serialStep = 2e-4
+)
 
 // guessUnit tells the unit where the file does not: by the size of times since
 // the epoch, else seconds, unless whole numbers stand further apart than any
 // logger's rows in seconds. It is said in a warning.
 func (t *times) guessUnit(middle, step float64, whole bool) float64 {
 	switch {
+	case middle > serial1970 && middle < serial2100 && step > 0 && step < serialStep:
+		t.form = serial
+		t.warning = "times without a unit are taken for days since 1899-12-30, as spreadsheets count them, by their size and steps"
+		return dayMicros
 	case middle > 1e18 && middle < 5e18:
 		return 1e-3
 	case middle > 1e15 && middle < 5e15:
