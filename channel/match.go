@@ -12,6 +12,7 @@ type match struct {
 	quantity Quantity
 	unit     sample.Unit // native
 	place    place
+	assumed  bool // neither source nor label gave a unit
 }
 
 // find finds what a label means on a device. Unit is the native unit, or none
@@ -65,10 +66,11 @@ func agree(mean meaning, p place, inLabel, native sample.Unit) (match, bool) {
 	if p.corrected && !correctable(q.Name) {
 		return match{}, false
 	}
-	if unit == sample.NoUnit {
-		unit = q.Unit
+	m := match{quantity: q, unit: unit, place: p, assumed: unit == sample.NoUnit}
+	if m.assumed {
+		m.unit = q.Unit
 	}
-	return match{quantity: q, unit: unit, place: p}, true
+	return m, true
 }
 
 // inMixture turns a name of the AFR family into its lambda counterpart or

@@ -85,6 +85,19 @@ func (r *Resolver) Resolve(c sample.Channel) sample.Channel {
 	return c
 }
 
+// AssumesUnit reports whether Resolve takes a channel to be in the canonical unit
+// because neither its source nor its label gives one.
+func (r *Resolver) AssumesUnit(c sample.Channel) bool {
+	if c.NativeUnit != sample.NoUnit {
+		return false
+	}
+	if q, ok := r.userSays(&c); ok {
+		return q.Unit != sample.NoUnit && bracketedUnit(c.Label) == sample.NoUnit
+	}
+	m, ok := find(c.Label, c.NativeUnit, deviceOf(c.Provider))
+	return ok && m.assumed && m.unit != sample.NoUnit
+}
+
 // ResolveSet resolves every channel of a set into a new one, in the same
 // order. Two channels may get the same name, see Preferred.
 func (r *Resolver) ResolveSet(set *sample.ChannelSet) *sample.ChannelSet {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -405,5 +406,51 @@ func TestResumeLeavesWhatIsBeingCopiedAlone(t *testing.T) {
 	}
 	if names := r.originals(); len(names) != 1 || strings.HasPrefix(names[0], ".") {
 		t.Errorf("originals %q", names)
+	}
+}
+
+// TestAUnitThatNobodyGaveIsDoubted: where another fits all values, and only
+// where most do not fit.
+func TestAUnitThatNobodyGaveIsDoubted(t *testing.T) {
+	t.Parallel()
+	const fits = "in °C all would be good: write \"CLT (°C)\" in the header"
+	for name, test := range map[string]struct{ header, values, says string }{
+		"coolant in °C":           {"CLT", "85 86 87", fits},
+		"coolant in °F":           {"CLT", "185 186 187", ""},
+		"cold in any unit":        {"CLT", "-20 -10 0", ""},
+		"most are good":           {"CLT", "85 190 195", ""},
+		"the header says so":      {"CLT (°F)", "85 86 87", ""},
+		"the header says °C":      {"CLT (°C)", "85 86 87", ""},
+		"pressure in psi":         {"MAP", "14.5 14.6 14.7", "in psi all would be good"},
+		"barometer in kPa":        {"Barometric Pressure", "99 99.5 100", "in kPa all would be good"},
+		"a name without a unit":   {"VE", "85 86 87", ""},
+		"a channel nobody knows":  {"Channel 7", "1e9 1e9 1e9", ""},
+		"the user says which":     {"T7", "85 86 87", `"T7 (°C)"`},
+		"thousands of rpm":        {"Engine Speed", "2 2.5 3", "in krpm all would be good"},
+		"bad in every other unit": {"MAP", "1e6 1e6 1e6", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var table strings.Builder
+			table.WriteString("Time (s)," + test.header + "\n")
+			for i, v := range strings.Fields(test.values) {
+				fmt.Fprintf(&table, "%d,%s\n", i, v)
+			}
+			r := openRig(t, t.TempDir(), func(o *Options) {
+				var err error
+				if o.Resolver, err = channel.NewResolver(channel.Mapping{"T7": "ect"}); err != nil {
+					t.Fatal(err)
+				}
+				o.Validation = func(string) validate.Settings { return validate.Settings{Enabled: true} }
+			})
+			report, err := r.Import(t.Context(), "a.csv", strings.NewReader(table.String()), How{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			warned := slices.ContainsFunc(report.Warnings, func(w string) bool { return test.says != "" && strings.Contains(w, test.says) })
+			if warned != (test.says != "") || !warned && slices.ContainsFunc(report.Warnings, func(w string) bool { return strings.Contains(w, "has no unit") }) {
+				t.Errorf("%q", report.Warnings)
+			}
+		})
 	}
 }

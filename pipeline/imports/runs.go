@@ -90,6 +90,9 @@ func (s *sink) summarise(archive run.Archive) (run.Run, error) {
 	for _, n := range s.rejected {
 		r.Rejected += n
 	}
+	if err == nil {
+		err = s.doubtUnits(archive, r.Channels)
+	}
 	r.Channels = s.withEmpty(r.Channels)
 	return r, err
 }
@@ -120,5 +123,6 @@ func (s *sink) withEmpty(list []run.ChannelSummary) []run.ChannelSummary {
 			})
 		}
 	}
+	slices.SortFunc(list, func(a, b run.ChannelSummary) int { return sample.CompareChannelKeys(a.Key, b.Key) })
 	return list
 }

@@ -126,6 +126,7 @@ type sink struct {
 	ids     *sample.BatchIDs
 	sets    map[*sample.ChannelSet]*prepared
 	order   []*prepared
+	assumed map[string]bool // keys of channels whose unit nobody gave
 
 	from, to int64           // of what was kept
 	samples  int             // of this run
@@ -211,7 +212,7 @@ func (s *sink) Begin(r format.Run) error {
 		return failure{err}
 	}
 	s.begun, s.capture = &r, nil
-	s.sets, s.order, s.rejected = map[*sample.ChannelSet]*prepared{}, nil, map[string]int64{}
+	s.sets, s.order, s.rejected, s.assumed = map[*sample.ChannelSet]*prepared{}, nil, map[string]int64{}, map[string]bool{}
 	s.from, s.to, s.samples, s.unsealed, s.kept = math.MaxInt64, math.MinInt64, 0, 0, s.kept[:0]
 	return nil
 }
@@ -282,6 +283,11 @@ func (s *sink) prepare(set *sample.ChannelSet) *prepared {
 		return p
 	}
 	// The set is the format's, whatever name that gave it, so that keys are those of the file.
+	for _, c := range set.Channels() {
+		if s.im.opts.Resolver.AssumesUnit(c) {
+			s.assumed[c.Key] = true
+		}
+	}
 	resolved := sample.NewChannelSet(s.report.Format, s.im.opts.Resolver.ResolveSet(set).Channels())
 	p := &prepared{set: resolved, plan: validate.Compile(resolved, s.im.opts.Validation(s.report.Format), s.im.opts.Ranges)}
 	s.sets[set] = p
