@@ -60,6 +60,17 @@ test("a pull appears in the list by itself, with the engine's peak", async (t) =
   await page.context().close();
 });
 
+test("a page that is opened later begins with what was recorded before", async () => {
+  const page = await open(browser, program.url + "#/live");
+  // A pull that is seen as it happens is first in progress.
+  const seen = await page.waitForFunction(() => {
+    const caption = [...document.querySelectorAll("figcaption")].find((c) => c.querySelector(".top"));
+    return /\d+\.\d hp/.test(caption?.querySelector(".top").textContent ?? "") && caption.querySelector("strong").textContent;
+  });
+  assert.equal(await seen.jsonValue(), "Last pull");
+  await page.context().close();
+});
+
 test("a run is renamed, deleted and brought back", async () => {
   const page = await open(browser, program.url + "#/runs");
   await page.locator('tr[data-kind="pull"] a').first().click();

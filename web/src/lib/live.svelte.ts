@@ -2,6 +2,7 @@
 // of each in rings of fixed size, and the pull in progress.
 
 import { call } from "./api";
+import { recorded, type Past } from "./history";
 import { Pull } from "./pull";
 import type { Range } from "./range";
 
@@ -38,7 +39,9 @@ interface Window {
   values: { ref: number; time_us: number; value: number | null; quality: string; samples: number }[];
 }
 
-/** Points that a ring holds: 120 s of 50 ms windows. */
+/** The longest time that charts show, s. */
+const longestSpan = 120;
+/** Points that a ring holds: that time of 50 ms windows. */
 const ringSize = 2400;
 /** A gap in a chart is longer than this, s. */
 const gap = 1;
@@ -58,6 +61,17 @@ export class Ring {
     this.value[this.next] = value;
     this.next = (this.next + 1) % ringSize;
     if (this.length < ringSize) this.length++;
+  }
+
+  /** fill puts points in between that did not come by the stream. */
+  fill(times: number[], values: (number | null)[]): void {
+    const points = new Map(times.map((t, i): [number, number] => [t, values[i] ?? NaN]));
+    for (let i = 0; i < this.length; i++) {
+      const at = (this.next - this.length + i + ringSize) % ringSize;
+      points.set(this.time[at]!, this.value[at]!);
+    }
+    this.next = this.length = 0;
+    for (const [t, v] of [...points].sort((a, b) => a[0] - b[0]).slice(-ringSize)) this.push(t, v);
   }
 
   /** since gives the points no older than from, in order of arrival. */
@@ -97,6 +111,18 @@ export function staleAfter(v: Latest): number {
   return Math.max(0.8, 3 * v.every);
 }
 
+/** before gives the newest value at a time, in s; null where there is none within the second before. */
+function before([times, values]: Past, at: number): number | null {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle]! <= at) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && times[low - 1]! > at - gap ? values[low - 1]! : null;
+}
+
 export function id(c: Channel): string {
   return `${c.source}/${c.key}`;
 }
@@ -121,6 +147,9 @@ class Live {
   private source: EventSource | null = null;
   private arrived = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** Channels whose past is shown, and whether it is to be asked for. */
+  private shown = new Map<string, boolean>();
+  private asking = false;
   private drawing = 0;
 
   /** open connects and stays connected until close. */
@@ -131,6 +160,7 @@ class Live {
     source.addEventListener("window", (e) => this.take(e as MessageEvent<string>));
     source.onopen = () => {
       this.connected = true;
+      for (const key of this.shown.keys()) this.shown.set(key, true); // what came meanwhile
       this.lostSince = null;
     };
     source.onerror = () => {
@@ -178,6 +208,28 @@ class Live {
       ring.push(v.time_us / 1e6, v.value ?? NaN);
     }
     this.followPull();
+    void this.recall();
+  }
+
+  /** shows says that a chart shows a channel: its past is asked for. */
+  shows(key: string): void {
+    if (!this.shown.has(key)) this.shown.set(key, true);
+  }
+
+  /** recall asks for the past of the channels that are shown: the stream has only the present. */
+  private async recall(): Promise<void> {
+    const list = [...this.shown].flatMap(([key, due]) => (due ? this.channels.get(key) ?? [] : []));
+    if (this.asking || list.length === 0) return;
+    this.asking = true;
+    for (const c of list) this.shown.set(id(c), false);
+    try {
+      const pasts = await recorded(list, this.clock() - longestSpan);
+      pasts.forEach(([times, values], i) => this.rings.get(id(list[i]!))?.fill(times, values));
+      if (list.some((c) => id(c) === this.primary.rpm)) this.replayPull();
+    } catch {
+      // Charts begin with the present then.
+    }
+    this.asking = false;
   }
 
   private learn(list: Channel[]): void {
@@ -190,7 +242,26 @@ class Live {
     const beside = (name: string) => all.find((c) => c.name === name && c.provider === power?.provider) ?? all.find((c) => c.name === name);
     const of = (c: Channel | undefined) => (c ? id(c) : undefined);
     this.primary = { rpm: of(beside("rpm")), power: of(power), torque: of(beside("torque")) };
+    for (const key of Object.values(this.primary)) if (key) this.shows(key);
     this.listed++;
+  }
+
+  /** replayPull follows the pull anew through all that is known. */
+  private replayPull(): void {
+    const all = (key: string | undefined) => (key ? this.rings.get(key)?.since(0) : undefined) ?? [[], []];
+    const [times, speeds] = all(this.primary.rpm);
+    const power = all(this.primary.power);
+    const torque = all(this.primary.torque);
+    this.pull.clear();
+    let from = 0;
+    times.forEach((t, i) => {
+      const rpm = speeds[i];
+      const hp = before(power, t);
+      if (rpm === null || rpm === undefined || hp === null) return;
+      while (times[from]! < t - 0.5) from++;
+      const was = speeds[from];
+      this.pull.take(rpm, hp, before(torque, t), () => i - from > 4 && was !== null && was !== undefined && rpm > was + 60);
+    });
   }
 
   private followPull(): void {

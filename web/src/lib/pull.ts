@@ -32,6 +32,12 @@ export class Pull {
     this.torque.push(torque);
   }
 
+  /** clear forgets the pull. */
+  clear(): void {
+    this.running = false;
+    this.cut(0);
+  }
+
   private top(): number {
     return this.rpm[this.rpm.length - 1] ?? 0;
   }
