@@ -48,7 +48,7 @@ func (r *runSheets) Sheet(ctx context.Context, ids []string, o server.SheetOptio
 		curves = append(curves, c)
 	}
 	err := dynosheet.Draw(w, curves, dynosheet.Options{
-		Format: dynosheet.Format(o.Format), Title: o.Title, Units: units, OverTime: o.OverTime, Location: r.zone,
+		Format: dynosheet.Format(o.Format), Title: o.Title, Units: units, OverTime: o.OverTime, Location: r.zone, Portrait: o.Portrait,
 	})
 	if errors.Is(err, dynosheet.ErrSheet) {
 		return fmt.Errorf("%w: %w", server.ErrBadRequest, err)

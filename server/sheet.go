@@ -23,6 +23,7 @@ type SheetOptions struct {
 	OverTime   bool
 	Units      string // us or metric; empty: those of the configuration
 	Title      string // empty: the run's name
+	Portrait   bool   // on a small upright page
 }
 
 var sheetNames = map[string]string{"svg": "image/svg+xml", "png": "image/png"}
@@ -35,6 +36,7 @@ type sheetInput struct {
 	Smoothing  int      `query:"smoothing" default:"0" minimum:"0" maximum:"5" doc:"0 (none) to 5; stored values stay as they are."`
 	Units      string   `query:"units" enum:"us,metric" doc:"Without it those of the configuration."`
 	Title      string   `query:"title" maxLength:"200"`
+	Portrait   bool     `query:"portrait" doc:"On a small upright page, for a phone."`
 }
 
 // sheetBody is a picture.
@@ -54,6 +56,7 @@ func (s *Server) registerSheets() {
 			var out bytes.Buffer
 			err := s.opts.Sheets.Sheet(ctx, append([]string{in.ID}, in.With...), SheetOptions{
 				Format: format, Correction: in.Correction, Smoothing: in.Smoothing, OverTime: in.Over == "time", Units: in.Units, Title: in.Title,
+				Portrait: in.Portrait,
 			}, &out)
 			return &sheetBody{ContentType: kind, Body: out.Bytes()}, s.problem(err)
 		})

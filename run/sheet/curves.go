@@ -85,15 +85,19 @@ func (p *page) xAxis() axis {
 			}
 		}
 	}
+	marks := 12
+	if p.options.Portrait {
+		marks = 6
+	}
 	switch {
 	case math.IsInf(low, 0) && p.options.OverTime:
 		return newAxis(0, 1, 10, "time (s)")
 	case math.IsInf(low, 0):
 		return newAxis(0, 1000, 10, "engine speed (rpm)")
 	case p.options.OverTime:
-		return tight(0, high, 12, "time (s)")
+		return tight(0, high, marks, "time (s)")
 	}
-	return tight(low, high, 12, "engine speed (rpm)")
+	return tight(low, high, marks, "engine speed (rpm)")
 }
 
 // power draws the upper diagram. Power and torque share one scale: in hp and
@@ -244,11 +248,28 @@ func (p *page) mixture(box vg.Rectangle, x axis, lines []mixtureLine) {
 // channelUnit is the unit of values that the sheet shows as they are.
 const channelUnit = sample.NoUnit
 
+// keyHeight is the height of a row of the key.
+const keyHeight = 12
+
+// keyRows is how many rows the key takes: upright there are two lines in one.
+func (p *page) keyRows(lines []mixtureLine) int {
+	if !p.options.Portrait || len(p.runs) > 1 {
+		return 1
+	}
+	return (len(lines) + 1) / 2
+}
+
 // key says above the lower diagram which line is which.
 func (p *page) key(lines []mixtureLine, y vg.Length) {
-	x := p.canvas.Min.X + 44
+	from := p.canvas.Min.X + p.side()
+	x, rows := from, p.keyRows(lines)
+	inRow := (len(lines) + rows - 1) / rows
+	y += keyHeight * vg.Length(rows-1)
 	named := map[string]bool{}
-	for _, line := range lines {
+	for i, line := range lines {
+		if i > 0 && i%inRow == 0 {
+			x, y = from, y-keyHeight
+		}
 		label := line.curve.Label
 		if len(p.runs) > 1 {
 			if named[label] {
@@ -262,7 +283,7 @@ func (p *page) key(lines []mixtureLine, y vg.Length) {
 		if line.curve.Device != "" {
 			label += " (" + line.curve.Device + ")"
 		}
-		label = p.letters.cut(small, label, (p.canvas.Max.X-p.canvas.Min.X-88)/vg.Length(len(lines))-40)
+		label = p.letters.cut(small, label, (p.canvas.Max.X-p.canvas.Min.X-2*p.side())/vg.Length(inRow)-40)
 		p.canvas.StrokeLine2(line.look.style(), x, y+4, x+20, y+4)
 		p.text(small, black, x+25, y, left, label)
 		x += 25 + p.letters.width(small, label) + 14

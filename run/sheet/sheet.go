@@ -43,18 +43,27 @@ type Options struct {
 	OverTime bool
 	// Location is the time zone of dates; nil: UTC.
 	Location *time.Location
+	// Portrait draws on a small upright page, for a phone.
+	Portrait bool
 }
 
 // ErrSheet says what about a wish for a sheet is wrong.
 var ErrSheet = errors.New("no such sheet")
 
-// The page is US letter, landscape, with margins that printers leave.
-const (
-	pageWidth  = 11 * vg.Inch
-	pageHeight = 8.5 * vg.Inch
-	margin     = 0.5 * vg.Inch
-	resolution = 150 // of a PNG, dots an inch
-)
+// resolution is that of a PNG, in dots an inch.
+const resolution = 150
+
+// paper is what a sheet is drawn on.
+type paper struct{ width, height, margin vg.Length }
+
+// paper is US letter, landscape, with margins that printers leave; upright it is
+// so small that letters have their size on a phone.
+func (o *Options) paper() paper {
+	if o.Portrait {
+		return paper{width: 5 * vg.Inch, height: 7 * vg.Inch, margin: 0.12 * vg.Inch}
+	}
+	return paper{width: 11 * vg.Inch, height: 8.5 * vg.Inch, margin: 0.5 * vg.Inch}
+}
 
 // Draw writes a sheet of one to six runs. The curves stay as they are. An SVG
 // needs no particular font; a PNG needs none at all.
@@ -70,13 +79,14 @@ func Draw(w io.Writer, runs []*run.Curves, o Options) error {
 		return err
 	}
 	p := &page{options: o, runs: runs, letters: letters}
+	paper := o.paper()
 	switch o.Format {
 	case SVG:
-		canvas := &measured{Canvas: vgsvg.New(pageWidth, pageHeight)}
+		canvas := &measured{Canvas: vgsvg.New(paper.width, paper.height)}
 		p.draw(draw.New(canvas))
 		return canvas.write(w)
 	case PNG:
-		canvas := vgimg.NewWith(vgimg.UseWH(pageWidth, pageHeight), vgimg.UseDPI(resolution))
+		canvas := vgimg.NewWith(vgimg.UseWH(paper.width, paper.height), vgimg.UseDPI(resolution))
 		p.draw(draw.New(canvas))
 		if _, err := (vgimg.PngCanvas{Canvas: canvas}).WriteTo(w); err != nil {
 			return fmt.Errorf("write picture: %w", err)
@@ -98,23 +108,36 @@ type page struct {
 // left.
 func (p *page) draw(canvas draw.Canvas) {
 	canvas.FillPolygon(white, corners(canvas.Rectangle))
+	margin := p.options.paper().margin
 	p.canvas = draw.Crop(canvas, margin, -margin, margin, -margin)
 	top := p.header(p.canvas.Max.Y)
-	top = p.table(top - 6)
+	if p.options.Portrait {
+		top = p.list(top - 6)
+	} else {
+		top = p.table(top - 6)
+	}
 	bottom := p.footer(p.canvas.Min.Y)
 	x := p.xAxis()
 	upper := vg.Rectangle{
-		Min: vg.Point{X: p.canvas.Min.X + 44, Y: bottom + 36},
-		Max: vg.Point{X: p.canvas.Max.X - 44, Y: top - 10},
+		Min: vg.Point{X: p.canvas.Min.X + p.side(), Y: bottom + 36},
+		Max: vg.Point{X: p.canvas.Max.X - p.side(), Y: top - 10},
 	}
 	lines := p.mixtureLines()
 	if len(lines) > 0 {
 		split := upper.Min.Y + 0.27*(upper.Max.Y-upper.Min.Y)
-		lower := vg.Rectangle{Min: upper.Min, Max: vg.Point{X: upper.Max.X, Y: split - 20}}
+		lower := vg.Rectangle{Min: upper.Min, Max: vg.Point{X: upper.Max.X, Y: split - 8 - keyHeight*vg.Length(p.keyRows(lines))}}
 		p.mixture(lower, x, lines)
 		upper.Min.Y = split
 	}
 	p.power(upper, x, len(lines) == 0)
+}
+
+// side is the room beside the diagrams for the figures of the axes.
+func (p *page) side() vg.Length {
+	if p.options.Portrait {
+		return 38
+	}
+	return 44
 }
 
 // header draws the title and the date, and gives where it ends.
@@ -129,9 +152,15 @@ func (p *page) header(top vg.Length) vg.Length {
 	if title == "" {
 		title = titleOf(p.runs)
 	}
-	room := box.Max.X - box.Min.X - l.width(small, date) - 20
-	p.text(big, black, box.Min.X, top-16, left, l.cut(big, title, room))
-	p.text(small, grey, box.Max.X, top-16, right, date)
+	room := box.Max.X - box.Min.X
+	if p.options.Portrait && date != "" {
+		p.text(big, black, box.Min.X, top-16, left, l.cut(big, title, room))
+		top -= 14
+		p.text(small, grey, box.Min.X, top-16, left, date)
+	} else {
+		p.text(big, black, box.Min.X, top-16, left, l.cut(big, title, room-l.width(small, date)-20))
+		p.text(small, grey, box.Max.X, top-16, right, date)
+	}
 	return p.conditions(top - 22)
 }
 
@@ -146,8 +175,16 @@ func (p *page) conditions(top vg.Length) vg.Length {
 	if air := p.air(first); len(p.runs) == 1 && air != "" {
 		parts = append(parts, "air: "+air)
 	}
-	p.text(small, grey, p.canvas.Min.X, top-12, left, p.letters.cut(small, strings.Join(parts, "  ·  "), p.canvas.Max.X-p.canvas.Min.X))
-	return top - 18
+	room := p.canvas.Max.X - p.canvas.Min.X
+	lines := []string{p.letters.cut(small, strings.Join(parts, "  ·  "), room)}
+	if p.options.Portrait {
+		lines = p.letters.wrap(small, strings.Join(parts, " · "), room)
+	}
+	for _, line := range lines {
+		p.text(small, grey, p.canvas.Min.X, top-12, left, line)
+		top -= 12
+	}
+	return top - 6
 }
 
 // footer draws what a reader has to know, and gives where it begins.

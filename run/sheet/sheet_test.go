@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"image"
 	"image/png"
 	"io"
 	"math"
@@ -124,6 +125,10 @@ func TestASheetNamesItsFigures(t *testing.T) {
 		{"over time", sheet.Options{Format: sheet.SVG, OverTime: true}, 1, []string{"time (s)", "99.5 hp @ 56"}},
 		{"six runs", sheet.Options{Format: sheet.SVG}, 6, []string{
 			"Comparison of 6 runs", "1: Pull 1 with", "6: Pull 6 with", "sae 0.8500", "96.5 hp @ 56", "power derived"}},
+		{"upright", sheet.Options{Format: sheet.SVG, Portrait: true}, 1, []string{
+			"99.5 hp @ 56", "110.0 ft·lb @ 36", "SAE J1349, factor 1.0000", "smoothing: 2", "AFR front", "engine speed (rpm)", "2026-09-21"}},
+		{"six runs upright", sheet.Options{Format: sheet.SVG, Portrait: true}, 6, []string{
+			"Comparison of 6 runs", "1: Pull 1 with", "6: Pull 6 with", "96.5 hp @ 56"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -140,12 +145,14 @@ func TestASheetNamesItsFigures(t *testing.T) {
 
 func TestAPNGHasTheSizeOfThePage(t *testing.T) {
 	t.Parallel()
-	picture, err := png.Decode(strings.NewReader(draw(t, sheet.Options{Format: sheet.PNG}, pull(t, "Pull 1", 1))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b := picture.Bounds(); b.Dx() != 1650 || b.Dy() != 1275 {
-		t.Errorf("%v", b)
+	for portrait, want := range map[bool]image.Point{false: {X: 1650, Y: 1275}, true: {X: 750, Y: 1050}} {
+		picture, err := png.Decode(strings.NewReader(draw(t, sheet.Options{Format: sheet.PNG, Portrait: portrait}, pull(t, "Pull 1", 1))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b := picture.Bounds(); b.Size() != want {
+			t.Errorf("%v, want %v", b, want)
+		}
 	}
 }
 
@@ -179,7 +186,7 @@ func TestOddRunsAreDrawn(t *testing.T) {
 				t.Parallel()
 				c := pull(t, "Pull 1", 1)
 				odd(c)
-				svg := draw(t, sheet.Options{Format: sheet.SVG, OverTime: over}, c)
+				svg := draw(t, sheet.Options{Format: sheet.SVG, OverTime: over, Portrait: over}, c)
 				texts(t, svg)
 				if strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
 					t.Error("a coordinate is no number")
@@ -231,4 +238,34 @@ func TestEveryTextOfAnSVGHasItsWidth(t *testing.T) {
 			t.Errorf("%q is %s wide", m[2], m[1])
 		}
 	}
+}
+
+// TestNoTextLeavesThePage: those that are not turned, on either page.
+func TestNoTextLeavesThePage(t *testing.T) {
+	t.Parallel()
+	for _, portrait := range []bool{false, true} {
+		for _, runs := range []int{1, 2, 6} {
+			svg := draw(t, sheet.Options{Format: sheet.SVG, Portrait: portrait}, several(t, runs)...)
+			page := number(t, regexp.MustCompile(`<svg width="([0-9.]+)pt"`).FindStringSubmatch(svg)[1])
+			svg = regexp.MustCompile(`(?s)<g transform="rotate.*?</g>`).ReplaceAllString(svg, "")
+			found := regexp.MustCompile(`<text textLength="([0-9.]+)"[^>]* x="([-0-9.]+)"[^>]*>([^<]*)`).FindAllStringSubmatch(svg, -1)
+			if len(found) < 20 {
+				t.Fatalf("only %d texts in\n%s", len(found), svg)
+			}
+			for _, m := range found {
+				if x, width := number(t, m[2]), number(t, m[1]); x < 0 || x+width > page {
+					t.Errorf("upright %v, %d runs: %q from %g to %g of %g", portrait, runs, m[3], x, x+width, page)
+				}
+			}
+		}
+	}
+}
+
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

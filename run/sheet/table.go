@@ -50,6 +50,31 @@ func (p *page) table(top vg.Length) vg.Length {
 	return end
 }
 
+// list is the table upright: each run with its lines and name, and its figures
+// below.
+func (p *page) list(top vg.Length) vg.Length {
+	indent := p.canvas.Min.X + samplesWidth + 4
+	for i, r := range p.runs {
+		top -= rowHeight
+		p.samples(i, top)
+		name := ""
+		if len(p.runs) > 1 {
+			name = fmt.Sprintf("%d: %s", i+1, nameOf(r, p.sources()))
+		}
+		figures := p.figure(r, r.Power.Series, sample.Horsepower) + " · " + p.figure(r, r.Torque.Series, sample.FootPound)
+		if name == "" {
+			p.text(normal, black, indent, top, left, figures)
+			continue
+		}
+		p.text(normal, black, indent, top, left, p.letters.cut(normal, name, p.canvas.Max.X-indent))
+		top -= rowHeight
+		p.text(normal, black, indent, top, left, figures)
+	}
+	end := top - 6
+	p.canvas.StrokeLine2(draw.LineStyle{Color: gridGrey, Width: 0.8}, p.canvas.Min.X, end, p.canvas.Max.X, end)
+	return end
+}
+
 // samplesWidth is the column in which a run's lines are shown.
 const samplesWidth = 120
 
