@@ -51,7 +51,7 @@ func roomFor(dir string) error {
 	if err != nil || total == 0 || float64(free) >= noSpace*float64(total) {
 		return nil //nolint:nilerr // not known: writing will tell
 	}
-	return fmt.Errorf("the disk of %s has only %.1f GB free (%.0f %%), which are kept for recording: delete runs that you need no longer with all of their session (dynotap runs delete --all), or choose another disk with --data",
+	return fmt.Errorf("the disk of %s has only %.1f GB free (%.0f %%), which are kept for recording: make room (dynotap runs delete --all), or choose another disk with --data",
 		dir, float64(free)/1e9, 100*float64(free)/float64(total))
 }
 

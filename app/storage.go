@@ -119,7 +119,7 @@ func (s *storage) warning(ctx context.Context) string {
 		return ""
 	}
 	left := hoursLeft(free, s.perMinute(ctx))
-	const mend = "delete runs that you need no longer, with all runs of their session (dynotap runs delete --all), set retention.days, or choose another disk with --data"
+	const mend = "make room (dynotap runs delete --all, or the setting retention.days), or choose another disk with --data"
 	switch {
 	case left != nil && *left < fewHours:
 		return fmt.Sprintf("the disk of %s lasts for %s of recording at the present rate, %.1f GB are free: %s", s.dir, span(*left), float64(free)/1e9, mend)
