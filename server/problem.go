@@ -31,7 +31,7 @@ func (s *Server) problem(err error) error {
 	case errors.Is(err, queue.ErrFull):
 		return huma.Error409Conflict("the queue is full: try again when it has room; dynotap queue stats, or GET /api/v1/queue, shows it")
 	case errors.Is(err, store.ErrOpen):
-		return huma.Error409Conflict(err.Error() + ": stop the source or the recording first, or wait for the import")
+		return huma.Error409Conflict(err.Error() + ": stop the source or the recording first, or wait for the import; what a crash cut off is completed by the next dynotap run")
 	case errors.Is(err, ErrConflict), errors.Is(err, run.ErrNoCurves):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrBadRequest), errors.Is(err, store.ErrBadID):
