@@ -77,6 +77,8 @@ func TestA2Tables(t *testing.T) {
 		{"a row a value, of two units", "Time (s)|Sensor|Wert|Einheit\n1|T|20|°C\n2|T|68|°F\n", "1000 T 20; 2000 T 68", "", "T|T"},
 		{"a row a value, cut off", "Time (s),Name,Value\n1,A,2\n2,A,3\n3,A", "1000 A 2; 2000 A 3", "4:0", "A"},
 		{"a row a value, the header again", "Time (s),Name,Value\n1,A,2\nTime (s),Name,Value\n1,B,3\n", "1000 A 2; run; 1000 B 3", "", "A|B"},
+		{"a row a value, by the channel's number", "Time (s);Channel;Value\n1;7;2\n1;8;3\n2;7;4\n", "1000 Channel 7 2; 1000 Channel 8 3; 2000 Channel 7 4", "", "Channel 7|Channel 8"},
+		{"a column of numbers that is called signal", "Time (s),Signal,Value\n1,2.5,3\n2,2.6,4\n", "1000 Signal 2.5; 1000 Value 3; 2000 Signal 2.6; 2000 Value 4", "", "Signal|Value"},
 		{"a column that is called value", "Time (s),Value,RPM\n1,2,3\n", "1000 Value 2; 1000 RPM 3", "", "Value|RPM"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -185,10 +185,21 @@ func findTable(rows []row) (layout, bool) {
 
 // tableUnder takes row i for the header.
 func tableUnder(rows []row, i int) layout {
+	if long := longOf(rows[i].cells); long != nil {
+		if l := tableOf(rows, i, long); l.quality > 0 {
+			return l
+		}
+	}
+	return tableOf(rows, i, nil)
+}
+
+// tableOf takes row i for the header of a table with a row a value, or where
+// long is nil with a column a channel.
+func tableOf(rows []row, i int, long *long) layout {
 	header := &rows[i]
 	l := layout{
 		header: header.cells, headerRaw: header.raw, headerLine: header.line, last: header.line, before: rows[:i],
-		long: longOf(header.cells),
+		long: long,
 	}
 	var good, all, fitting int
 	for j := i + 1; j < len(rows) && len(l.body) < bodySize; j++ {

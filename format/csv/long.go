@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"dynotap/format"
 	"dynotap/format/text"
@@ -75,10 +76,15 @@ func (l *long) weigh(r *row) (numbers, filled int) {
 	if max(l.name, l.value) >= len(r.cells) || r.cells[l.name] == "" || r.cells[l.value] == "" {
 		return 0, 0
 	}
-	if !likeDigits(r.cells[l.name]) && likeNumber([]byte(r.cells[l.value])) {
+	if (isWhole(r.cells[l.name]) || !likeDigits(r.cells[l.name])) && likeNumber([]byte(r.cells[l.value])) {
 		return 1, 1
 	}
 	return 0, 1
+}
+
+// isWhole reports whether a cell is the number of a channel.
+func isWhole(cell string) bool {
+	return cell != "" && strings.Trim(cell, "0123456789") == ""
 }
 
 // mostNames bounds the memory that the channels of a file take.
@@ -107,7 +113,7 @@ func (f *Format) survey(ctx context.Context, in io.Reader, table *layout) error 
 				l.name+1, shortened(table.header[l.name]), mostNames)}
 		}
 		l.channels[string(key)] = len(channels)
-		channels = append(channels, l.describe(f, cells, len(channels)))
+		channels = append(channels, l.describe(f, table.header, cells, len(channels)))
 		return nil
 	}, func() error { return nil })
 	l.set = sample.NewChannelSet(provider, channels)
@@ -129,10 +135,13 @@ func (l *long) channelOf(cells [][]byte) (key []byte, ok bool) {
 }
 
 // describe makes the channel of a row.
-func (l *long) describe(f *Format, cells [][]byte, number int) sample.Channel {
+func (l *long) describe(f *Format, header []string, cells [][]byte, number int) sample.Channel {
 	label, device := string(cellAt(cells, l.name)), string(cellAt(cells, l.device))
 	if label == "" {
 		label = string(cellAt(cells, l.key))
+	}
+	if isWhole(label) {
+		label = header[l.name] + " " + label
 	}
 	if device == "" {
 		device = provider
