@@ -34,9 +34,9 @@ func TestASheetIsDrawnAsAskedFor(t *testing.T) {
 		kind   string
 		want   string
 	}{
-		{"a/plot.svg", 200, "image/svg+xml", "[a] {Format:svg Correction: Smoothing:0 OverTime:false Units: Title:}"},
-		{"a/plot.png?with=b&with=c&smoothing=5&correction=std&over=time&units=metric&title=x", 200, "image/png",
-			"[a b c] {Format:png Correction:std Smoothing:5 OverTime:true Units:metric Title:x}"},
+		{"a/plot.svg", 200, "image/svg+xml", "[a] {Format:svg Correction: Smoothing:0 OverTime:false Units: Title: Portrait:false}"},
+		{"a/plot.png?with=b&with=c&smoothing=5&correction=std&over=time&units=metric&title=x&portrait=true", 200, "image/png",
+			"[a b c] {Format:png Correction:std Smoothing:5 OverTime:true Units:metric Title:x Portrait:true}"},
 		{"none/plot.svg", 404, "application/problem+json", "no run has this id"},
 		{"a/plot.svg?with=none", 404, "application/problem+json", "no run has this id"},
 		{"empty/plot.svg", 409, "application/problem+json", "run empty cannot be drawn: it has no samples"},

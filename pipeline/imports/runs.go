@@ -62,6 +62,9 @@ func (s *sink) analyse() ([]run.Run, error) {
 	if len(pulls) == 1 && isWhole(&pulls[0], &r) {
 		pulls = nil
 	}
+	for i := range pulls {
+		pulls[i].Name = r.Name + ", " + pulls[i].Name // every file has a Pull 1
+	}
 	return append([]run.Run{r}, pulls...), err
 }
 

@@ -42,11 +42,13 @@ test("a dyno that is killed greys its values and is named by the banner with wha
   await banner.waitFor();
   t.diagnostic(`banner ${Date.now() - killed} ms after the kill: ${await banner.first().textContent()}`);
   await banner.getByText(/dyno/i).first().waitFor(); // what to look at
+  await page.locator(".badge").getByText("no data", { exact: true }).waitFor();
   assert.equal(await value.textContent(), before, "what is not heard does not move");
 
   switchOn();
   await banner.waitFor({ state: "detached" });
   await page.locator('.gauge.good[data-name="rpm"]').first().waitFor();
+  await page.locator(".badge").getByText("live", { exact: true }).waitFor();
   const seen = new Set();
   await until("five different engine speeds", async () => seen.add(await value.textContent()).size >= 5);
   assert.deepEqual(page.faults, []);

@@ -146,6 +146,8 @@ class Live {
   private start = "";
   private source: EventSource | null = null;
   private arrived = 0;
+  /** The newest sample of all, s since the epoch. */
+  private newest = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   /** Channels whose past is shown, and whether it is to be asked for. */
   private shown = new Map<string, boolean>();
@@ -192,6 +194,7 @@ class Live {
     const w = JSON.parse(e.data) as Window;
     const start = e.lastEventId.split(".")[0] ?? "";
     if (start !== this.start) {
+      this.newest = 0;
       this.start = start; // another start of the program: its numbers are others
       this.byRef = [];
     }
@@ -199,6 +202,7 @@ class Live {
     this.now = w.now_us / 1e6;
     this.arrived = performance.now();
     for (const v of w.values) {
+      this.newest = Math.max(this.newest, v.time_us / 1e6);
       const c = this.byRef[v.ref];
       if (!c) continue;
       const key = id(c);
@@ -300,6 +304,11 @@ class Live {
   /** age of a value at this moment, s. */
   age(v: Latest): number {
     return Math.max(0, v.age) + (performance.now() - v.arrived) / 1000;
+  }
+
+  /** flowing reports whether any channel has a value that is not older than two seconds. */
+  flowing(): boolean {
+    return this.newest > this.clock() - 2;
   }
 
   /** clock is the server's, s since the epoch, going on between windows. */
