@@ -52,6 +52,7 @@ var aliasesByMeaning = []struct {
 	{meaning{quantity: Lambda}, []string{
 		"λ", "wideband lambda", "wb lambda", "wbo2 lambda", "measured lambda", "at lambda", "lc lambda", "exhaust lambda",
 	}},
+	{meaning{quantity: Lambda, unitNeeded: true}, []string{"wb eq ratio"}},
 	{meaning{quantity: LambdaTarget}, []string{
 		"target lambda", "desired lambda", "commanded lambda", "set lambda", "lambda desired", "lambda setpoint",
 	}},

@@ -112,6 +112,8 @@ func TestV2NamesThatResolve(t *testing.T) {
 		{"", "Engine RPM (x1000)", sample.NoUnit, "rpm", sample.RPM},
 		{"", "RPM/1000", sample.NoUnit, "rpm", sample.RPM},
 		{"", "Exhaust Lambda", sample.Lambda, "lambda", sample.Lambda},
+		{"", "WB EQ Ratio 1 (SAE)", sample.Lambda, "lambda", sample.Lambda},
+		{"", "WB EQ Ratio 1 (SAE)", sample.NoUnit, "", sample.NoUnit},
 		{"", "Inlet Manifold Pressure", sample.PSI, "map", sample.Kilopascal},
 		{"", "Ign. angle", sample.Degree, "spark_advance", sample.Degree},
 		{"", "SPK: Spark Advance", sample.Degree, "spark_advance", sample.Degree},

@@ -234,7 +234,7 @@ func (r *reader) row() error {
 		return nil
 	case string(r.rows.Raw()) == r.headerRaw:
 		return r.again()
-	case r.unitsRaw != "" && r.number == 0 && string(r.rows.Raw()) == r.unitsRaw:
+	case r.number == 0 && r.isBelow(string(r.rows.Raw())):
 		return nil
 	}
 	number := r.number
