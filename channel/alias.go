@@ -27,6 +27,7 @@ var aliasesByMeaning = []struct {
 		"engine rpm", "engine speed", "eng rpm", "eng speed", "rpm engine", "motor rpm", "crank rpm", "crankshaft rpm",
 		"inductive rpm", "rpm inductive", "tach", "tachometer", "tach rpm",
 	}},
+	{meaning{quantity: RPM, unitNeeded: true}, []string{"engine"}},
 	{meaning{quantity: DrumRPM}, []string{"drum rpm", "roller rpm", "rpm roller", "digital rpm", "rpm digital"}},
 	{meaning{device: engineDevice}, []string{"digital rpm", "rpm digital"}},
 	{meaning{quantity: DrumRPM, unitNeeded: true}, []string{"drum speed", "roller speed"}},
@@ -42,21 +43,22 @@ var aliasesByMeaning = []struct {
 	{meaning{quantity: Distance}, []string{"distance drum"}},
 	{meaning{quantity: AFR}, []string{
 		"air fuel ratio", "air fuel", "a/f", "a/f ratio", "wideband", "wideband afr", "wideband o2", "wb afr", "wbo2", "wbo2 afr",
-		"measured afr", "air fuel ratio measured", "afr average", "average afr", "petrol afr", "lc afr", "lc volts petrol afr",
+		"measured afr", "air fuel ratio measured", "afr average", "average afr", "petrol afr", "af sens ratio", "lc afr", "lc volts petrol afr",
 	}},
 	{meaning{quantity: AFRTarget}, []string{
 		"target afr", "desired afr", "commanded afr", "set afr", "afr desired", "afr setpoint", "desired air fuel",
 		"desired air fuel ratio", "target air fuel ratio", "commanded air fuel ratio", "air fuel ratio commanded",
 	}},
 	{meaning{quantity: Lambda}, []string{
-		"λ", "wideband lambda", "wb lambda", "wbo2 lambda", "measured lambda", "at lambda", "lc lambda",
+		"λ", "wideband lambda", "wb lambda", "wbo2 lambda", "measured lambda", "at lambda", "lc lambda", "exhaust lambda",
 	}},
+	{meaning{quantity: Lambda, unitNeeded: true}, []string{"wb eq ratio"}},
 	{meaning{quantity: LambdaTarget}, []string{
 		"target lambda", "desired lambda", "commanded lambda", "set lambda", "lambda desired", "lambda setpoint",
 	}},
 	{meaning{quantity: MAP}, []string{
 		"manifold absolute pressure", "manifold pressure", "manifold air pressure", "intake manifold pressure",
-		"intake manifold absolute pressure",
+		"intake manifold absolute pressure", "inlet manifold pressure",
 	}},
 	{meaning{quantity: MAP, unitNeeded: true}, []string{"map sensor"}},
 	{meaning{quantity: Boost}, []string{"boost pressure"}},
@@ -79,13 +81,15 @@ var aliasesByMeaning = []struct {
 	{meaning{quantity: Voltage}, []string{
 		"battery voltage", "battery volts", "battery", "batt voltage", "batt volts", "vbatt", "vbat", "b+", "system voltage",
 	}},
+	{meaning{quantity: Voltage, unitNeeded: true}, []string{"batt"}},
 	{meaning{quantity: Knock}, []string{"spark knock", "knock retard", "spark knock retard"}},
 	{meaning{quantity: SparkAdvance}, []string{
-		"advance", "ignition advance", "ign advance", "timing advance", "ignition timing", "spark timing",
+		"advance", "ignition advance", "ign advance", "timing advance", "ignition timing", "spark timing", "ignition angle", "ign angle", "spk spark advance",
 	}},
 	{meaning{quantity: InjectorTime}, []string{
-		"injection time", "injector pulse width", "injector pulsewidth", "injector pw", "inj pw", "inj time", "inj pulse width",
+		"injection time", "injector pulse width", "injector pulsewidth", "injector pw", "inj pw", "inj time", "inj pulse width", "inj actual pw",
 	}},
+	{meaning{quantity: InjectorTime, unitNeeded: true}, []string{"pw", "pulse width"}},
 	{meaning{quantity: VE}, []string{"volumetric efficiency"}},
 	{meaning{quantity: Barometric}, []string{
 		"barometric pressure", "barometer", "baro", "baro pressure", "atmospheric pressure", "ambient pressure",

@@ -106,6 +106,26 @@ func TestV2NamesThatResolve(t *testing.T) {
 		{"", "MAP (psi)", sample.NoUnit, "map", sample.Kilopascal},
 		{"", "TPS %", sample.NoUnit, "tps", sample.Percent},
 		{"", "Advance F", sample.NoUnit, "spark_advance_front", sample.Degree},
+		{"", "Engine (rpm)", sample.NoUnit, "rpm", sample.RPM},
+		{"", "Engine", sample.NoUnit, "", sample.NoUnit},
+		{"", "RPM (x1000)", sample.NoUnit, "rpm", sample.RPM},
+		{"", "Engine RPM (x1000)", sample.NoUnit, "rpm", sample.RPM},
+		{"", "RPM/1000", sample.NoUnit, "rpm", sample.RPM},
+		{"", "Exhaust Lambda", sample.Lambda, "lambda", sample.Lambda},
+		{"", "WB EQ Ratio 1 (SAE)", sample.Lambda, "lambda", sample.Lambda},
+		{"", "WB EQ Ratio 1 (SAE)", sample.NoUnit, "", sample.NoUnit},
+		{"", "Inlet Manifold Pressure", sample.PSI, "map", sample.Kilopascal},
+		{"", "Ign. angle", sample.Degree, "spark_advance", sample.Degree},
+		{"", "SPK: Spark Advance", sample.Degree, "spark_advance", sample.Degree},
+		{"", "Batt V", sample.Volt, "voltage", sample.Volt},
+		{"", "Batt V", sample.Percent, "", sample.Percent},
+		{"", "PW", sample.Millisecond, "injector_time", sample.Millisecond},
+		{"", "PW", sample.NoUnit, "", sample.NoUnit},
+		{"", "AF Sens 1 Ratio (AFR)", sample.NoUnit, "afr", sample.AFR},
+		{"", "Coolant 95 ℃ max", sample.NoUnit, "", sample.NoUnit},
+		{"", "Engine RPM (SAE)", sample.RPM, "rpm", sample.RPM},
+		{"", "Engine Coolant Temp (SAE)", sample.Fahrenheit, "ect", sample.Fahrenheit},
+		{"", "SAE.VSS", sample.KilometrePerHour, "speed", sample.MilePerHour},
 		{"", "Advance (R)", sample.Degree, "spark_advance_rear", sample.Degree},
 		{"", "Spark Knock F", sample.NoUnit, "knock_front", sample.Degree},
 		{"", "Rear Spark Knock Retard", sample.Degree, "knock_rear", sample.Degree},
@@ -180,6 +200,12 @@ func TestV3UnitsMustAgree(t *testing.T) {
 	c := r.Resolve(sample.Channel{Label: "Coolant Temp (F)", NativeUnit: sample.Celsius})
 	if got := c.Conversion().Apply(90); got != 194 {
 		t.Errorf("90 °C = %v °F", got)
+	}
+	for _, label := range []string{"RPM (x1000)", "Engine RPM (x1000)", "RPM/1000", "Engine Speed (1000 rpm)"} {
+		c := r.Resolve(sample.Channel{Label: label})
+		if got := c.Conversion().Apply(3.5); c.Name != "rpm" || got != 3500 {
+			t.Errorf("3.5 of %s is %v of %q", label, got, c.Name)
+		}
 	}
 	// A unit in the label alone becomes the native one.
 	c = r.Resolve(sample.Channel{Label: "Coolant Temp (C)"})

@@ -25,6 +25,7 @@ func readings(label string) []reading {
 	if len(label) > maxLabel {
 		return nil
 	}
+	label = strings.ReplaceAll(label, "(x1000)", "x1000") // "Engine RPM (x1000)": a factor, no group
 	text, groups := splitGroups(label)
 	unit := sample.NoUnit
 	var ambiguous bool
@@ -54,7 +55,7 @@ func bareUnits(text string, more []string) []reading {
 	var out []reading
 	fields := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == '_' || r == ',' || r == ';' })
 	for i, f := range fields {
-		if u, ok := sample.ParseUnit(f); ok && strings.ContainsAny(f, "°%") {
+		if u, ok := sample.ParseUnit(f); ok && strings.ContainsAny(f, "°º℃℉%") {
 			rest := slices.Delete(slices.Clone(fields), i, i+1)
 			out = append(out, reading{append(splitWords(strings.Join(rest, " ")), more...), u})
 		}

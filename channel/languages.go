@@ -33,16 +33,16 @@ var aliasesInLanguages = []struct {
 	}},
 	{meaning{quantity: IAT}, []string{
 		"ansauglufttemperatur", "ansaugtemperatur", "temperatur ansaugluft", "température admission", "température air admission",
-		"température d'admission", "temp admission", "temp air admission", "temperatura admisión", "temperatura aire admisión",
+		"température d'admission", "temp admission", "temp air admission", "temperatura admisión", "temperatura de admisión", "temperatura aire admisión",
 		"temperatura aspirazione", "temperatura aria aspirata", "temperatura aria",
 	}},
 	{meaning{quantity: ECT}, []string{
 		"kühlmitteltemperatur", "kühlwassertemperatur", "wassertemperatur", "motortemperatur", "temperatur motor", "température eau",
 		"température moteur", "température d'eau", "temp eau", "temp moteur", "température liquide de refroidissement",
-		"temperatura refrigerante", "temperatura agua", "temperatura motor", "temperatura acqua", "temperatura motore",
+		"temperatura refrigerante", "temperatura agua", "temperatura del agua", "temperatura motor", "temperatura del motor", "temperatura del refrigerante", "temperatura acqua", "temperatura motore",
 	}},
 	{meaning{quantity: OilTemp}, []string{
-		"öltemperatur", "motoröltemperatur", "température huile", "température d'huile", "temp huile", "temperatura aceite", "temperatura olio",
+		"öltemperatur", "motoröltemperatur", "température huile", "température d'huile", "temp huile", "temperatura aceite", "temperatura del aceite", "temperatura olio",
 	}},
 	{meaning{quantity: OilPressure}, []string{"öldruck", "pression huile", "pression d'huile", "presión aceite", "pressione olio"}},
 	{meaning{quantity: FuelPressure}, []string{
@@ -51,6 +51,7 @@ var aliasesInLanguages = []struct {
 	{meaning{quantity: Voltage}, []string{
 		"batteriespannung", "bordspannung", "tension batterie", "tensión batería", "voltaje batería", "tensione batteria",
 	}},
+	{meaning{quantity: Voltage, unitNeeded: true}, []string{"batterie", "batería", "batteria"}},
 	{meaning{quantity: SparkAdvance}, []string{
 		"zündwinkel", "zündzeitpunkt", "avance allumage", "avance à l'allumage", "avance encendido", "avance de encendido", "anticipo",
 		"anticipo accensione",

@@ -28,6 +28,10 @@ func TestV2NamesInOtherLanguages(t *testing.T) {
 		{"", "Potencia CV", sample.NoUnit, "horsepower", sample.Horsepower},
 		{"", "Posición mariposa", sample.Percent, "tps", sample.Percent},
 		{"", "Par motor", sample.NewtonMetre, "torque", sample.FootPound},
+		{"", "Temperatura del agua (ºC)", sample.NoUnit, "ect", sample.Fahrenheit},
+		{"", "Temperatura de admisión (ºC)", sample.NoUnit, "iat", sample.Fahrenheit},
+		{"", "Batería (V)", sample.NoUnit, "voltage", sample.Volt},
+		{"", "Zündwinkel [°KW]", sample.NoUnit, "spark_advance", sample.Degree},
 		{"", "Leistungsfaktor", sample.NoUnit, "", sample.NoUnit},
 	} {
 		check(t, r, w)

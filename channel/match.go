@@ -63,7 +63,10 @@ func agree(mean meaning, p place, inLabel, native sample.Unit) (match, bool) {
 			return match{}, false
 		}
 	}
-	if p.corrected && !correctable(q.Name) {
+	switch {
+	case !p.corrected || correctable(q.Name):
+	case p.correction == sample.CorrectionSAE: // "SAE.RPM", "Engine RPM (SAE)": a parameter of the SAE's standard
+	default:
 		return match{}, false
 	}
 	m := match{quantity: q, unit: unit, place: p, assumed: unit == sample.NoUnit}

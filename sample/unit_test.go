@@ -161,6 +161,7 @@ func TestParseUnit(t *testing.T) {
 		"kg/hr": sample.KilogramPerHour, "%": sample.Percent, "PS": sample.MetricHorsepower, "ch": sample.MetricHorsepower, "CV": sample.MetricHorsepower,
 		"U/min": sample.RPM, "tr/min": sample.RPM, "hPa": sample.Millibar, "m/s": sample.MetrePerSecond, "mkg": sample.KilogramMetre,
 		"Meters/second": sample.MetrePerSecond, "lb.ft": sample.FootPound, "LA": sample.Lambda, "deg BTDC": sample.Degree,
+		"ºC": sample.Celsius, "℃": sample.Celsius, "ºF": sample.Fahrenheit, "℉": sample.Fahrenheit, "º": sample.Degree, "dBTDC": sample.Degree, "°KW": sample.Degree, "RPM/1000": sample.KiloRPM,
 	} {
 		if got, ok := sample.ParseUnit(text); !ok || got != want {
 			t.Errorf("ParseUnit(%q) = %q, %v, want %q", text, got, ok, want)

@@ -18,6 +18,7 @@ type layout struct {
 	units      []string // the row below the header; nil: there is none
 	unitsRaw   string
 	last       int64 // line of the last row before the data
+	remarks    []row // rows of words between the header and the data
 	before     []row
 	body       []row        // the first rows of data
 	numbers    text.Numbers // NoDecimal as long as nothing told
@@ -153,6 +154,24 @@ func (r *row) unitsUnder(header *row) bool {
 	return 2*known >= r.filled
 }
 
+// maxRemarks is how many rows below the header may say more of the columns.
+const maxRemarks = 2
+
+// remarkUnder reports whether a row says more of the header's columns and
+// nothing of the time: where RaceChrono has a value from, what EFILive's
+// parameters mean.
+func (r *row) remarkUnder(header *row) bool {
+	if r.filled == 0 || !r.fits(header) || hasTimeName(r.cells) {
+		return false
+	}
+	for _, cell := range r.cells {
+		if likeDigits(cell) {
+			return false
+		}
+	}
+	return true
+}
+
 // onlyDashes reports whether all that looks like a number in a row is a dash,
 // as bare numbers have in a row of units.
 func onlyDashes(r *row) bool {
@@ -202,13 +221,17 @@ func tableOf(rows []row, i int, long *long) layout {
 		long: long,
 	}
 	var good, all, fitting int
+	timed := hasTimeName(header.cells)
 	for j := i + 1; j < len(rows) && len(l.body) < bodySize; j++ {
 		r := &rows[j]
 		switch {
-		case r.filled == 0, r.raw == header.raw:
+		case r.filled == 0, r.raw == header.raw, l.isBelow(r.raw):
 			continue
 		case len(l.body) == 0 && all == 0 && l.units == nil && r.unitsUnder(header):
 			l.units, l.unitsRaw, l.last = r.cells, r.raw, r.line
+			continue
+		case len(l.body) == 0 && all == 0 && len(l.remarks) < maxRemarks && timed && r.remarkUnder(header):
+			l.remarks, l.last = append(l.remarks, *r), r.line
 			continue
 		}
 		numbers, filled := r.numbers, r.filled
@@ -223,7 +246,7 @@ func tableOf(rows []row, i int, long *long) layout {
 		}
 	}
 	switch {
-	case all == 0 && hasTimeName(header.cells):
+	case all == 0 && timed:
 		l.quality = leastQuality // nothing was logged
 	case fitting > 0 && float64(good) >= leastQuality*float64(all):
 		l.quality = float64(good) / float64(all)
@@ -240,16 +263,22 @@ func hasTimeName(cells []string) bool {
 	return false
 }
 
+// isBelow reports whether a row is one of those below the header, which come
+// again where the header does.
+func (l *layout) isBelow(raw string) bool {
+	return raw != "" && raw == l.unitsRaw || slices.ContainsFunc(l.remarks, func(r row) bool { return r.raw == raw })
+}
+
 // Bounds of what is kept of the lines before the header.
 const (
 	maxNotes = 200
 	maxNote  = 1000 // bytes
 )
 
-// notes are the lines before the header, as they stand.
+// notes are the lines before the header and the remarks below it, as they stand.
 func (l *layout) notes() []string {
 	var out []string
-	for _, r := range l.before {
+	for _, r := range slices.Concat(l.before, l.remarks) {
 		line := strings.TrimSpace(r.raw)
 		if r.filled == 0 || strings.HasPrefix(strings.ToLower(strings.Trim(line, "\"")), "sep=") {
 			continue

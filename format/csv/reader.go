@@ -30,6 +30,7 @@ type reader struct {
 	samples  []sample.Sample // of the batch; at most MaxSamples
 	number   int64           // of the row in its run
 	start    timeState
+	order    timeOrder
 }
 
 func newReader(f *Format, l layout, t *times, rows *text.Rows, sink format.RunSink) *reader {
@@ -132,6 +133,9 @@ func (r *reader) read(ctx context.Context) error {
 		found = found || len(r.samples) > 0
 		return nil
 	}, r.flush)
+	if r.order.line > 0 {
+		r.wentBack()
+	}
 	if err == nil && !found {
 		r.sink.Warn("the table has no values")
 	}
@@ -201,8 +205,8 @@ func (r *reader) fastRow() bool {
 			at += n + 1
 		}
 	}
-	if at < len(raw) || len(samples) == len(r.samples) {
-		return false // more cells than columns, or nothing but empty ones
+	if at < len(raw) || len(samples) == len(r.samples) || !r.order.runsOn(us) {
+		return false // more cells than columns, or nothing but empty ones, or a time out of order
 	}
 	r.samples = samples
 	r.number++
@@ -230,7 +234,7 @@ func (r *reader) row() error {
 		return nil
 	case string(r.rows.Raw()) == r.headerRaw:
 		return r.again()
-	case r.unitsRaw != "" && r.number == 0 && string(r.rows.Raw()) == r.unitsRaw:
+	case r.number == 0 && r.isBelow(string(r.rows.Raw())):
 		return nil
 	}
 	number := r.number
@@ -250,6 +254,10 @@ func (r *reader) row() error {
 	if problem != "" {
 		r.problem(max(r.times.column, 0)+1, problem+": the row was left out")
 		return nil
+	}
+	us, err := r.ordered(us)
+	if err != nil {
+		return err
 	}
 	take := r.values
 	if r.long != nil {
@@ -323,6 +331,10 @@ func (r *reader) again() error {
 	if err := r.flush(); err != nil {
 		return err
 	}
+	if r.order.line > 0 {
+		r.wentBack()
+	}
 	r.number, r.times.timeState = 0, r.start
+	r.order = timeOrder{warned: r.order.warned}
 	return r.sink.Begin(r.run)
 }

@@ -12,6 +12,7 @@ import (
 
 // header is the first line.
 type header struct {
+	raw       string
 	aligned   bool // cells are separated by blanks
 	separated bool // a separator stands behind the last cell of a line, too
 	columns   []column
@@ -37,6 +38,7 @@ func readHeader(rows *text.Rows) (header, error) {
 		return header{}, &format.Error{Line: 1, Err: errNoHeader}
 	}
 	h, ok := parseHeader(rows)
+	h.raw = string(bytes.TrimSpace(rows.Raw()))
 	switch {
 	case !ok:
 		return header{}, &format.Error{Line: 1, Err: errNoHeader}
@@ -101,6 +103,12 @@ func parseAligned(rows *text.Rows) (header, bool) {
 		return header{}, false
 	}
 	return h, true
+}
+
+// again reports whether a row is the header once more, as where exports were
+// joined: another run begins.
+func (h *header) again(raw []byte) bool {
+	return string(bytes.TrimSpace(bytes.TrimPrefix(raw, []byte("\ufeff")))) == h.raw
 }
 
 // span is where a value stands in its line, in bytes.

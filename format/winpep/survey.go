@@ -61,6 +61,9 @@ func (s *survey) read(ctx context.Context, rows *text.Rows) error {
 		if n%64 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if s.again(rows.Raw()) {
+			continue
+		}
 		cells := rows.Cells()
 		if s.aligned {
 			var at []span

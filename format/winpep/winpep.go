@@ -42,7 +42,7 @@ func (f *Format) Detect(head []byte, _ string) format.Confidence {
 	return format.No
 }
 
-// Read gives the file as one run. It goes through the file twice: which scale a
+// Read gives the file as one run, or as several where its header comes again. It goes through the file twice: which scale a
 // column has may show in its last rows only.
 func (f *Format) Read(ctx context.Context, r io.ReaderAt, size int64, sink format.RunSink) error {
 	rows, h, err := open(r, size)
@@ -92,6 +92,9 @@ func (r *reader) row() error {
 	if len(bytes.TrimSpace(r.rows.Raw())) == 0 {
 		return nil
 	}
+	if r.again(r.rows.Raw()) {
+		return r.nextRun()
+	}
 	if r.rows.Long() {
 		r.problem(0, fmt.Sprintf("the line is longer than %d bytes and was left out", text.MaxRow))
 		return nil
@@ -127,6 +130,15 @@ func (r *reader) row() error {
 		r.problem(len(cells)+1, fmt.Sprintf("the row ends after %d of %d cells", len(cells), len(r.columns)))
 	}
 	return nil
+}
+
+// nextRun begins a run below a header that comes again.
+func (r *reader) nextRun() error {
+	if err := r.out.Flush(); err != nil {
+		return err
+	}
+	r.begun = false
+	return r.sink.Begin(r.run())
 }
 
 // cells gives the cells of the row in hand, at most one for each column; false

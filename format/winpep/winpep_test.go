@@ -280,6 +280,21 @@ func TestA2DamageSpoilsWhatItHitsAndIsLocated(t *testing.T) {
 	}
 }
 
+func TestJoinedExportsAreRunsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	for name, one := range map[string]string{
+		"export":  "Time, (DWRT CPU) Engine RPM, (DWRT CPU) Speed, \n0, 2.5, 40, \n0.05, 2.6, 41, \n",
+		"aligned": "Time (s)  Speed  AFR\n     0.0     40   13\n     0.1     41   14\n",
+	} {
+		for _, file := range []string{one + one, one + "\ufeff" + one, one + "\r\n" + one} {
+			k, err := read(t, []byte(file))
+			if err != nil || k.runs != 2 || len(k.problems) > 0 || len(k.warnings) > 0 {
+				t.Errorf("%s: %d runs, problems %v, warnings %q, %v", name, k.runs, k.problems, k.warnings, err)
+			}
+		}
+	}
+}
+
 func TestA1OtherTablesAreNotTaken(t *testing.T) {
 	t.Parallel()
 	f, _ := New(format.Settings{})
