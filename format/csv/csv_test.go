@@ -261,6 +261,17 @@ func TestA2LongTables(t *testing.T) {
 	}
 }
 
+// TestA2NamesBelowTheHeader: EFILive writes what its parameters mean into a row
+// below them.
+func TestA2NamesBelowTheHeader(t *testing.T) {
+	t.Parallel()
+	k := mustRead(t, "Frame,Time,GM.RPM,SAE.ECT,EXT.X\n,,rpm,°F,\nNumber,ms,Engine RPM,Coolant,Extra\n0,0,900,190,1\n1,100,910,190,2\n", format.Settings{})
+	expect(t, "labels", k.labels, []string{"Frame", "Engine RPM", "SAE.ECT", "EXT.X"})
+	if last := k.samples[0][len(k.samples[0])-1]; last.Time != 100_000 || len(k.warnings) > 0 {
+		t.Errorf("%+v %q", last, k.warnings)
+	}
+}
+
 // TestA2AiMSaysWhenItBegan: in the lines before the header.
 func TestA2AiMSaysWhenItBegan(t *testing.T) {
 	t.Parallel()

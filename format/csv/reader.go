@@ -103,9 +103,28 @@ func (r *reader) channel(f *Format, column int, label string) sample.Channel {
 		c.NativeUnit = text.Unit(r.units[column])
 	}
 	if f.mapped[fold(label)] {
-		c = f.resolver.Resolve(c)
+		return f.resolver.Resolve(c)
+	}
+	if f.resolver.Resolve(c).Name == "" {
+		c.Label = r.remarkOf(f, column, c)
 	}
 	return c
+}
+
+// remarkOf gives the name that a row below the header has for a column if that
+// is known better: "Engine RPM" below GM.RPM.
+func (r *reader) remarkOf(f *Format, column int, c sample.Channel) string {
+	for _, remark := range r.remarks {
+		if column >= len(remark.cells) {
+			continue
+		}
+		better := c
+		better.Label = remark.cells[column]
+		if f.resolver.Resolve(better).Name != "" {
+			return better.Label
+		}
+	}
+	return c.Label
 }
 
 func (r *reader) read(ctx context.Context) error {

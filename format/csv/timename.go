@@ -90,9 +90,15 @@ func (l *layout) unitOf(column int) float64 {
 			return scale
 		}
 	}
-	if column < len(l.units) {
-		if scale, ok := timeScale(string(text.Unit(l.units[column]))); ok {
-			return scale
+	below := [][]string{l.units}
+	for _, r := range l.remarks {
+		below = append(below, r.cells)
+	}
+	for _, cells := range below {
+		if column < len(cells) {
+			if scale, ok := timeScale(string(text.Unit(cells[column]))); ok {
+				return scale
+			}
 		}
 	}
 	return 0
