@@ -110,7 +110,7 @@ func (a *recording) open(ctx context.Context) (err error) {
 		return explainDir(err, a.dir)
 	}
 	a.retention = &retention{
-		age: days(cfg.Retention.Days), catalog: catalog{a.pipeline.Store, a.imports}, now: a.clock.Micros, logger: a.logger,
+		days: cfg.Retention.Days, catalog: catalog{a.pipeline.Store, a.imports}, now: a.clock.Micros, logger: a.logger,
 	}
 	a.storage = newStorage(a)
 	a.server, err = a.newServer(ranges)

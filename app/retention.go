@@ -27,7 +27,7 @@ const (
 // retention deletes captures that are older than the user wants to keep them,
 // and of which no run has notes or tags.
 type retention struct {
-	age     time.Duration // 0: nothing is deleted
+	days    float64 // 0: nothing is deleted
 	catalog catalog
 	now     func() int64 // µs since the epoch
 	logger  *slog.Logger
@@ -42,7 +42,7 @@ type retention struct {
 
 // watch looks every ten minutes until ctx ends.
 func (r *retention) watch(ctx context.Context) error {
-	if r.age == 0 {
+	if r.days == 0 {
 		return nil
 	}
 	tick := time.NewTicker(retentionEvery)
@@ -72,7 +72,7 @@ func (r *retention) lookOnce(ctx context.Context) error {
 	if err := r.lookAtTheClock(ctx); err != nil {
 		return err
 	}
-	list, err := r.catalog.Untouched(ctx, r.now()-r.age.Microseconds())
+	list, err := r.catalog.Untouched(ctx, r.now()-days(r.days).Microseconds())
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (r *retention) lookOnce(ctx context.Context) error {
 		if err := r.catalog.imports.DeleteCapture(ctx, *c); err != nil {
 			return err
 		}
-		r.logger.Warn("deleted a capture and its runs, older than retention.days and without notes or tags", "capture", c.ID, "source", c.Source)
+		r.logger.Warn("deleted a capture and its runs, older than retention.days and without a tag or notes", "capture", c.ID, "source", c.Source)
 		r.mu.Lock()
 		r.deleted++
 		r.mu.Unlock()
@@ -121,10 +121,9 @@ func (r *retention) lookAtTheClock(ctx context.Context) error {
 func (r *retention) view() server.Retention {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := server.Retention{Runs: r.age > 0, Due: len(r.due), Deleted: r.deleted}
-	if r.age > 0 {
-		days := r.age.Hours() / 24
-		out.RunDays = &days
+	out := server.Retention{Runs: r.days > 0, Due: len(r.due), Deleted: r.deleted}
+	if r.days > 0 {
+		out.RunDays = new(r.days)
 	}
 	return out
 }
@@ -133,7 +132,7 @@ func (r *retention) view() server.Retention {
 func (r *retention) note() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	const keep = "give a run notes or a tag to keep it"
+	const keep = "give a run a tag to keep it"
 	switch {
 	case r.failure != nil:
 		return fmt.Sprintf("what is older than retention.days cannot be deleted: %v", r.failure)

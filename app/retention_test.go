@@ -36,7 +36,7 @@ func kept(t *testing.T, now time.Time, sessions map[string]time.Duration) *reten
 		t.Fatal(err)
 	}
 	return &retention{
-		age: days(loaded.Config.Retention.Days), catalog: catalog{st, imports.New(imports.Options{DB: d, Store: st, Dir: dir})},
+		days: loaded.Config.Retention.Days, catalog: catalog{st, imports.New(imports.Options{DB: d, Store: st, Dir: dir})},
 		now: now.UnixMicro, logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -75,7 +75,7 @@ func TestK6RetentionDays(t *testing.T) {
 			t.Errorf("note %q", got)
 		}
 	}
-	look("today month older oldest", 2, "2 sessions and files older than retention.days will be deleted within ten minutes: give a run notes or a tag")
+	look("today month older oldest", 2, "2 sessions and files older than retention.days will be deleted within ten minutes: give a run a tag")
 	if _, err := r.catalog.EditRun(t.Context(), "older", store.Edit{Tags: &[]string{"keep"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestRetentionDoesNotTrustAClockThatLeaps(t *testing.T) {
 	now := time.Date(2024, 6, 1, 10, 0, 0, 0, time.UTC)
 	first := kept(t, now, map[string]time.Duration{"today": 0})
 	start := func(at time.Time) *retention {
-		r := &retention{age: first.age, catalog: first.catalog, now: at.UnixMicro, logger: first.logger}
+		r := &retention{days: first.days, catalog: first.catalog, now: at.UnixMicro, logger: first.logger}
 		for range 3 {
 			if err := r.look(t.Context()); err != nil {
 				t.Fatal(err)

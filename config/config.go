@@ -68,7 +68,7 @@ type Queue struct {
 
 // Retention is the section retention (DESIGN decision 10).
 type Retention struct {
-	Days           float64 `json:"days" default:"0" min:"0" max:"36500" doc:"Days after its end that a session is deleted with its runs and samples, and a file after its import, unless one of its runs has notes or tags; 0: never."`
+	Days           float64 `json:"days" default:"0" min:"0" max:"36500" doc:"Days after its end that a session is deleted with its runs and samples, and a file after its import, unless one of its runs has a tag, or notes that did not come with the file; 0: never."`
 	DeadLetters    int     `json:"dead_letters" default:"10000" min:"0" max:"100000000" doc:"Dead letters that are kept, the newest; 0: all."`
 	DeadLetterDays float64 `json:"dead_letter_days" default:"0" min:"0" max:"36500" doc:"Days that a dead letter is kept; 0: for ever."`
 }

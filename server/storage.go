@@ -27,7 +27,7 @@ type Storage struct {
 // Retention says what is deleted by itself: nothing, unless the user set it.
 type Retention struct {
 	Runs           bool     `json:"runs" doc:"Whether sessions and imported files are deleted by themselves."`
-	RunDays        *float64 `json:"run_days" doc:"After so many days, unless one of their runs has notes or tags; null: never."`
+	RunDays        *float64 `json:"run_days" doc:"After so many days, unless one of their runs has a tag, or notes that did not come with the file; null: never."`
 	Due            int      `json:"due" doc:"Sessions and files that will be deleted next."`
 	Deleted        int64    `json:"deleted" doc:"Sessions and files that were deleted since the start."`
 	DeadLetters    int      `json:"dead_letters" doc:"So many dead letters are kept, the newest; 0: all."`

@@ -58,13 +58,13 @@ func countRuns(c *db.Conn, capture string) (n int, err error) {
 }
 
 // Untouched lists the captures that ended, or were imported, before a time in
-// microseconds since the epoch and of which no run has notes or tags; the oldest
-// first.
+// microseconds since the epoch and of which no run has tags, or notes that are
+// not of the imported file; the oldest first.
 func (s *Store) Untouched(ctx context.Context, beforeUS int64) (list []Capture, err error) {
 	err = s.db.Read(ctx, func(c *db.Conn) error {
 		list, err = queryCaptures(c, `WHERE ended_us IS NOT NULL
 			AND max(iif(kind = 'live', ended_us, 0), coalesce((SELECT max(created_us) FROM runs WHERE capture = captures.id), ended_us)) < ?
-			AND NOT EXISTS (SELECT 1 FROM runs WHERE capture = captures.id AND (notes <> '' OR tags <> '[]'))
+			AND NOT EXISTS (SELECT 1 FROM runs WHERE capture = captures.id AND (tags <> '[]' OR notes <> '' AND kind <> 'import'))
 			ORDER BY ended_us, id`, beforeUS)
 		return err
 	})

@@ -87,7 +87,9 @@ func TestUntouchedCapturesAreOldAndWithoutNotes(t *testing.T) {
 	put("noted", Live, old, &Run{CreatedUS: 50, Notes: "best of the day"})
 	put("tagged", Live, old, &Run{CreatedUS: 50, Tags: []string{"keep"}})
 	put("imported-now", Import, old, &Run{CreatedUS: 100})
-	put("imported-then", Import, new(int64(1000)), &Run{CreatedUS: 60}) // ends as its file says
+	put("imported-then", Import, new(int64(1000)), &Run{CreatedUS: 60})                           // ends as its file says
+	put("imported-noted", Import, old, &Run{CreatedUS: 60, Kind: "import", Notes: "Logger 5000"}) // as the file says
+	put("imported-tagged", Import, old, &Run{CreatedUS: 60, Kind: "import", Tags: []string{"keep"}})
 	put("no-run", Live, old, nil)
 	list, err := r.Untouched(t.Context(), 100)
 	if err != nil {
@@ -97,7 +99,7 @@ func TestUntouchedCapturesAreOldAndWithoutNotes(t *testing.T) {
 	for _, c := range list {
 		got = append(got, c.ID)
 	}
-	if want := []string{"older", "no-run", "old", "imported-then"}; !slices.Equal(got, want) {
+	if want := []string{"older", "imported-noted", "no-run", "old", "imported-then"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
