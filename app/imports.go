@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"dynotap/channel"
 	"dynotap/inbox"
@@ -69,18 +70,24 @@ func (a *recording) watchInbox(ctx context.Context) error {
 }
 
 // takeFile imports a file of the inbox.
-func (a *recording) takeFile(ctx context.Context, path string) (own bool, err error) {
+func (a *recording) takeFile(ctx context.Context, path string) (verdict inbox.Verdict, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return false, err
+		return verdict, err
 	}
 	defer file.Close()
 	report, err := a.imports.Import(ctx, filepath.Base(path), file, imports.How{})
 	if err == nil {
 		a.say.event(importLine(&report))
+		if report.Rejected() > 0 && !report.Already {
+			var lost strings.Builder
+			err = printProblems(&lost, &report, len(report.Errors))
+			verdict.Lost = lost.String()
+		}
 	}
 	var refused *imports.RefusedError
-	return errors.As(err, &refused), err
+	verdict.Own = errors.As(err, &refused)
+	return verdict, err
 }
 
 // importLine says in a line what became of a file.

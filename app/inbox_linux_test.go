@@ -26,6 +26,14 @@ func TestWhatIsPutIntoTheInboxIsImported(t *testing.T) {
 		return err == nil
 	})
 	good, bad := filepath.Join(box, "monday.csv"), filepath.Join(box, "notes.bin")
+	damaged := filepath.Join(box, "damaged.csv")
+	if err := os.WriteFile(damaged, []byte("Time (s),RPM\n0.0,2000\n0.1,oops\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "what a damaged file lost is said", func() bool {
+		text, err := os.ReadFile(damaged + ".error.txt")
+		return err == nil && strings.Contains(string(text), "was imported, but") && strings.Contains(string(text), `line 3, column 2: "oops" is no number`)
+	})
 	for path, text := range map[string]string{good: dropped, bad: "what we did on Monday"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -40,7 +48,7 @@ func TestWhatIsPutIntoTheInboxIsImported(t *testing.T) {
 		t.Error(err)
 	}
 	runs := in.runs("import")
-	if len(runs) != 1 || runs[0].Name != "monday" || runs[0].StartedAt != nil || *runs[0].Summary.PeakHP != 12 {
+	if len(runs) != 2 || runs[0].Name != "monday" || runs[0].StartedAt != nil || *runs[0].Summary.PeakHP != 12 {
 		t.Fatalf("%+v", runs)
 	}
 	// The same content by HTTP is the same run.
@@ -66,7 +74,7 @@ func TestWhatIsPutIntoTheInboxIsImported(t *testing.T) {
 	if said := in.dynotap("import", other); !strings.Contains(string(said), "peak 13.0 hp") {
 		t.Errorf("%s", said)
 	}
-	if runs := in.runs("import"); len(runs) != 2 {
+	if runs := in.runs("import"); len(runs) != 3 {
 		t.Errorf("%+v", runs)
 	}
 	in.stop()

@@ -86,7 +86,8 @@ func (r *Resolver) Resolve(c sample.Channel) sample.Channel {
 }
 
 // AssumesUnit reports whether Resolve takes a channel to be in the canonical unit
-// because neither its source nor its label gives one.
+// because neither its source nor its label gives one. An RPM in a name is no
+// unit for certain: WinPEP means thousands by it.
 func (r *Resolver) AssumesUnit(c sample.Channel) bool {
 	if c.NativeUnit != sample.NoUnit {
 		return false
@@ -95,6 +96,9 @@ func (r *Resolver) AssumesUnit(c sample.Channel) bool {
 		return q.Unit != sample.NoUnit && bracketedUnit(c.Label) == sample.NoUnit
 	}
 	m, ok := find(c.Label, c.NativeUnit, deviceOf(c.Provider))
+	if ok && m.unit == sample.RPM {
+		return bracketedUnit(c.Label) == sample.NoUnit
+	}
 	return ok && m.assumed && m.unit != sample.NoUnit
 }
 

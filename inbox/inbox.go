@@ -29,12 +29,19 @@ const (
 	errorSuffix = ".error.txt"
 )
 
+// Take imports one file. When it returns nil the file is kept elsewhere.
+type Take func(ctx context.Context, path string) (Verdict, error)
+
+// Verdict is what is said of a file beside the error.
+type Verdict struct {
+	Own  bool   // a failure is the file's own fault
+	Lost string // what of an imported file could not be read, in lines; empty: nothing
+}
+
 // Inbox watches one folder and those in it. It is for one goroutine.
 type Inbox struct {
-	dir string
-	// take imports one file and reports whether a failure is the file's own
-	// fault. When it returns nil the file is kept elsewhere.
-	take   func(ctx context.Context, path string) (own bool, err error)
+	dir    string
+	take   Take
 	logger *slog.Logger
 	seen   map[string]*state
 }
@@ -49,7 +56,7 @@ type state struct {
 }
 
 // New makes an inbox and its folder.
-func New(dir string, take func(ctx context.Context, path string) (own bool, err error), logger *slog.Logger) (*Inbox, error) {
+func New(dir string, take Take, logger *slog.Logger) (*Inbox, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the inbox: %w", err)
 	}
@@ -136,7 +143,7 @@ func (in *Inbox) consider(ctx context.Context, path string, info fs.FileInfo, no
 	if s.refused || now.Sub(s.since) < settled || now.Before(s.retry) {
 		return
 	}
-	own, err := in.take(ctx, path)
+	verdict, err := in.take(ctx, path)
 	if ctx.Err() != nil {
 		return
 	}
@@ -145,12 +152,20 @@ func (in *Inbox) consider(ctx context.Context, path string, info fs.FileInfo, no
 	}
 	if err == nil {
 		delete(in.seen, path)
+		if verdict.Lost != "" {
+			in.write(path, "was imported, but not all of it:\n\n"+verdict.Lost+"\nA mended file put here is imported as another run. This text may be taken away.\n")
+		}
 		return
 	}
-	s.refused, s.retry = own, now.Add(again)
+	s.refused, s.retry = verdict.Own, now.Add(again)
 	in.logger.Warn("a file in the inbox is not imported", "file", path, "error", err)
-	if explain := explain(path, err, own); explain != nil {
-		in.logger.Warn("explain why a file is not imported", "file", path, "error", explain)
+	in.write(path, explanation(err, verdict.Own))
+}
+
+// write puts a text about a file beside it.
+func (in *Inbox) write(path, text string) {
+	if err := os.WriteFile(path+errorSuffix, []byte(filepath.Base(path)+" "+text), 0o600); err != nil {
+		in.logger.Warn("explain what became of a file", "file", path, "error", err)
 	}
 }
 
@@ -179,12 +194,10 @@ func (in *Inbox) remove(path string, s *state) error {
 	return durable.Dir(filepath.Dir(path))
 }
 
-func explain(path string, why error, own bool) error {
-	text := fmt.Sprintf("%s was not imported.\n\n%v\n\n", filepath.Base(path), why)
+func explanation(why error, own bool) string {
+	text := fmt.Sprintf("was not imported.\n\n%v\n\n", why)
 	if own {
-		text += "The file stays here as it is. Put a mended one in its place, or take it away together with this text.\n"
-	} else {
-		text += "The file is not to blame: it stays here and is tried again every minute.\n"
+		return text + "The file stays here as it is. Put a mended one in its place, or take it away together with this text.\n"
 	}
-	return os.WriteFile(path+errorSuffix, []byte(text), 0o600)
+	return text + "The file is not to blame: it stays here and is tried again every minute.\n"
 }

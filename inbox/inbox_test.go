@@ -16,16 +16,17 @@ import (
 type taker struct {
 	taken []string
 	own   bool
+	lost  string
 	err   error
 }
 
-func (k *taker) take(_ context.Context, path string) (bool, error) {
+func (k *taker) take(_ context.Context, path string) (Verdict, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return false, err
+		return Verdict{}, err
 	}
 	k.taken = append(k.taken, filepath.Base(path)+"="+string(text))
-	return k.own, k.err
+	return Verdict{Own: k.own, Lost: k.lost}, k.err
 }
 
 func (k *taker) inbox(t *testing.T, dir string) *Inbox {
@@ -73,6 +74,29 @@ func TestAFileThatIsStillWrittenIsLeftUntilItIsComplete(t *testing.T) {
 	in.Look(t.Context(), now.Add(2*settled))
 	if len(k.taken) != 1 || k.taken[0] != "run.csv=ab" || exists(t, path) {
 		t.Errorf("taken: %q", k.taken)
+	}
+}
+
+func TestWhatAnImportedFileLostIsSaidBesideWhereItWas(t *testing.T) {
+	t.Parallel()
+	dir, now := t.TempDir(), time.Now()
+	k := &taker{lost: "  line 3, column 2: \"x\" is no number\n"}
+	in := k.inbox(t, dir)
+	path := filepath.Join(dir, "run.csv")
+	look := func(text string) {
+		write(t, path, text)
+		in.Look(t.Context(), now)
+		now = now.Add(settled)
+		in.Look(t.Context(), now)
+	}
+	look("1,x")
+	text, err := os.ReadFile(path + errorSuffix)
+	if err != nil || exists(t, path) || !strings.HasPrefix(string(text), "run.csv was imported, but not all of it:\n\n  line 3, column 2: \"x\"") {
+		t.Errorf("%q, %v", text, err)
+	}
+	k.lost = ""
+	if look("1,2"); exists(t, path) || exists(t, path+errorSuffix) {
+		t.Error("a mended file, or what was said of it, stays")
 	}
 }
 

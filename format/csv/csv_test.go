@@ -58,6 +58,7 @@ func TestA2Tables(t *testing.T) {
 		{"a log of EFILive", "Frame,Time,SAE.RPM\n,,Engine Speed\n,ms,rpm\n0,500,1\n1,600,2\n", "500 Frame 0; 500 SAE.RPM 1; 600 Frame 1; 600 SAE.RPM 2", "", "Frame|SAE.RPM"},
 		{"three rows of header, again", "Time,A\nms,rpm\n,from: obd\n500,1\nTime,A\nms,rpm\n,from: obd\n600,2\n", "500 A 1; run; 600 A 2", "", "A"},
 		{"three rows of words without a time", "Time,A\n,one\n,two\n,three\n0.5,1\n", "500 A 1", "4:1", "A"},
+		{"the end lost in a power failure", "Time,A\n0.5,1\n0.6,2\n" + strings.Repeat("\x00", 4096), "500 A 1; 600 A 2", "4:0", "A"},
 		{"names that are units", "Time,RPM,MPH,AFR\n.5,1,2,3\n", "500 RPM 1; 500 MPH 2; 500 AFR 3", "", "RPM|MPH|AFR"},
 		{"a title above names that are units", "Log,of,the,bike\nTime,RPM,MPH,AFR\n.5,1,2,3\n", "500 RPM 1; 500 MPH 2; 500 AFR 3", "", ""},
 		{"one point among commas", "Zeit;A\n0,5;1,5\n0,6;1.5\n", "500 A 1.5", "3:2", ""},

@@ -249,6 +249,9 @@ func (r *reader) row() error {
 	case r.rows.Long():
 		r.problem(0, fmt.Sprintf("the line is longer than %d bytes and was left out", text.MaxRow))
 		return nil
+	case last == 0 && bytes.IndexByte(r.rows.Raw(), 0) >= 0:
+		r.problem(0, fmt.Sprintf("%d bytes of zeros, as a power failure leaves them: what stood here is lost", bytes.Count(r.rows.Raw(), []byte{0})))
+		return nil
 	case last == 0, last == 1 && isSection(cells[0]):
 		return nil
 	case string(r.rows.Raw()) == r.headerRaw:

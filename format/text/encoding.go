@@ -159,12 +159,14 @@ func Head(head []byte) []byte {
 		out = decoded
 	}
 	control := 0
-	for _, c := range out {
-		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' || c == 0x7f {
+	for i, c := range out {
+		switch {
+		case c == 0 && i > 0 && out[i-1] == 0: // a hole, as a power failure leaves it, counts once
+		case c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f', c == 0x7f:
 			control++
 		}
 	}
-	if control > 2+len(out)/100 {
+	if control > 2+len(out)/100 || len(out) > 0 && len(bytes.Trim(out, "\x00")) == 0 {
 		return nil
 	}
 	return out

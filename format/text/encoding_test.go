@@ -72,7 +72,7 @@ func TestA2UTF8CutAtTheHeadsEnd(t *testing.T) {
 
 func TestA1HeadIsTextOrNothing(t *testing.T) {
 	t.Parallel()
-	binary := make([]byte, 1000)
+	binary, holes := make([]byte, 1000), strings.Repeat("\x00", 1000)
 	for i := range binary {
 		binary[i] = byte(i * 7)
 	}
@@ -84,6 +84,7 @@ func TestA1HeadIsTextOrNothing(t *testing.T) {
 		"UTF-16": {encoded(t, unicode.UTF16(unicode.BigEndian, unicode.UseBOM), "ab\n"), "ab\n"},
 		"binary": {binary, ""},
 		"zeros":  {make([]byte, 100), ""},
+		"a hole": {[]byte("a,b\n" + holes), "a,b\n" + holes},
 	} {
 		if got := Head(c.head); string(got) != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -427,6 +427,11 @@ func TestAUnitThatNobodyGaveIsDoubted(t *testing.T) {
 		"a channel nobody knows":  {"Channel 7", "1e9 1e9 1e9", ""},
 		"the user says which":     {"T7", "85 86 87", `"T7 (°C)"`},
 		"thousands of rpm":        {"Engine Speed", "2 2.5 3", "in krpm all would be good"},
+		"thousands of RPM":        {"RPM", "2 2.5 3", `write "RPM (krpm)"`},
+		"thousands of engine RPM": {"Engine RPM", "2 2.5 3", "in krpm all would be good"},
+		"slow in brackets":        {"Engine (RPM)", "2 2.5 3", ""},
+		"a lambda called AFR":     {"AFR", "0.85 0.9 1", `in lambda all would be good: write "AFR (lambda)"`},
+		"an AFR called lambda":    {"Lambda", "12.5 13 14.7", "in AFR all would be good"},
 		"bad in every other unit": {"MAP", "1e6 1e6 1e6", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

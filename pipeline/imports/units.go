@@ -24,6 +24,10 @@ func instead(u sample.Unit) []sample.Unit {
 		return []sample.Unit{sample.Bar, sample.Kilopascal}
 	case sample.RPM:
 		return []sample.Unit{sample.KiloRPM}
+	case sample.AFR:
+		return []sample.Unit{sample.Lambda}
+	case sample.Lambda:
+		return []sample.Unit{sample.AFR}
 	}
 	return nil
 }
