@@ -14,7 +14,7 @@ import (
 // notBuilt are the parts of the configuration whose sources this program
 // reads and checks but cannot run yet; `config check` names them.
 func notBuilt() (keys []string) {
-	for _, name := range []string{"csv", "winpep", "powervision", "jetdrivelog", "wp8", "pcap", "mlg"} {
+	for _, name := range formatNames() {
 		for _, key := range []string{ // a file is there or not: nothing connects
 			"connection_timeout_sec", "read_timeout_sec", "buffer_size", "auto_reconnect", "reconnect_delay_sec", "retry", "circuit_breaker",
 		} {

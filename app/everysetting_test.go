@@ -69,8 +69,6 @@ var everySetting = map[string]string{
 	"server.token":      "TestPromise6Token",
 }
 
-var fileSources = []string{"csv", "winpep", "powervision", "jetdrivelog", "wp8", "pcap", "mlg"}
-
 // full gives every table an entry, so that its settings are listed too.
 const full = `{
 	"innovate": {"sensors": {"1": {"place": "front", "multiplier": 1.1, "offset": 0.5, "stoichiometric": 9}}},
@@ -83,7 +81,7 @@ const full = `{
 // the table, which exists; and the table has nothing else.
 func TestK6EverySettingHasItsTest(t *testing.T) {
 	t.Parallel()
-	names := append([]string{"jetdrive", "innovate"}, fileSources...)
+	names := append([]string{"jetdrive", "innovate"}, formatNames()...)
 	loaded, err := config.Load(config.LoadOptions{Path: configured(t, full)[1], Sources: names})
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +159,7 @@ func testFunctions(t *testing.T) map[string]bool {
 func with(t *testing.T, overrides map[string]string) *config.Config {
 	t.Helper()
 	loaded, err := config.Load(config.LoadOptions{
-		Path: configured(t, "{}")[1], Overrides: overrides, Sources: append([]string{"jetdrive", "innovate"}, fileSources...),
+		Path: configured(t, "{}")[1], Overrides: overrides, Sources: append([]string{"jetdrive", "innovate"}, formatNames()...),
 	})
 	if err != nil {
 		t.Fatalf("%v: %v", overrides, err)
@@ -300,7 +298,7 @@ func TestK6DefaultsReachTheSources(t *testing.T) {
 				value = fmt.Sprint(!reflect.ValueOf(of(usual.Source("jetdrive"))).Field(i).Bool())
 			}
 			changed := with(t, map[string]string{section + "." + key: value})
-			for _, source := range append([]string{"jetdrive", "innovate"}, fileSources...) {
+			for _, source := range append([]string{"jetdrive", "innovate"}, formatNames()...) {
 				was, is := reflect.ValueOf(of(usual.Source(source))), reflect.ValueOf(of(changed.Source(source)))
 				if got := differences(was, is, ""); !slices.Equal(got, []string{shape.Field(i).Name}) {
 					t.Errorf("%s.%s = %s changes %v of %s", section, key, value, got, source)
@@ -315,13 +313,13 @@ func TestK6DefaultsReachTheSources(t *testing.T) {
 // that they have no effect.
 func TestK6WhatFilesCannotUseIsTold(t *testing.T) {
 	t.Parallel()
-	for _, source := range fileSources {
+	for _, source := range formatNames() {
 		for key, c := range supervised {
 			if strings.HasPrefix(key, "custom_settings.") {
 				continue
 			}
 			setting := "data_sources." + source + "." + key
-			loaded, err := config.Load(config.LoadOptions{Overrides: map[string]string{setting: c.value}, Sources: fileSources})
+			loaded, err := config.Load(config.LoadOptions{Overrides: map[string]string{setting: c.value}, Sources: formatNames()})
 			if err != nil {
 				t.Fatal(err)
 			}

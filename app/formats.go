@@ -7,6 +7,7 @@ import (
 	"dynotap/format"
 	netcapture "dynotap/format/capture"
 	"dynotap/format/csv"
+	"dynotap/format/haltech"
 	"dynotap/format/jetdrivelog"
 	"dynotap/format/mlg"
 	"dynotap/format/msl"
@@ -15,6 +16,11 @@ import (
 	"dynotap/format/wp8"
 	"dynotap/sample"
 )
+
+// formatNames are the names of all formats, as the configuration gives them.
+func formatNames() []string {
+	return []string{"winpep", "powervision", "jetdrivelog", "csv", "pcap", "wp8", "msl", "haltech", "mlg"}
+}
 
 // formats lists the formats of files that this program reads, without those
 // that the configuration switches off. A new one is a
@@ -41,6 +47,7 @@ func formats(cfg *config.Config) ([]format.Named, error) {
 		{Name: "pcap", Format: netcapture.New(uint16(cfg.Jetdrive.Port))},
 		{Name: "wp8", Format: wp8.New(settings)},
 		{Name: "msl", Format: msl.New(settings)},
+		{Name: "haltech", Format: haltech.New(settings)},
 		{Name: "mlg", Format: mlg.Format{}},
 	}
 	return slices.DeleteFunc(all, func(f format.Named) bool {

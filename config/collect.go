@@ -56,7 +56,7 @@ func newCollector(root *entry, extraSources []string) *collector {
 // sourceNames are the sources and formats of this program that a file may
 // name, built or not (DESIGN "Rooms").
 func sourceNames() []string {
-	return []string{"jetdrive", "innovate", "csv", "wp8", "winpep", "powervision", "jetdrivelog", "pcap", "mlg", "msl"}
+	return []string{"jetdrive", "innovate", "csv", "wp8", "winpep", "powervision", "jetdrivelog", "pcap", "mlg", "msl", "haltech"}
 }
 
 func (c *collector) add(from origin, at path, format string, args ...any) {

@@ -174,8 +174,8 @@ type Custom struct {
 	MaxFrameDropRatePercent float64  `json:"max_frame_drop_rate_percent" default:"5" min:"0" max:"100" only:"jetdrive" doc:"Per cent of a provider's frames that may be lost before the source is reported as lossy."`
 	WarmupTimeoutSec        Seconds  `json:"warmup_timeout_sec" default:"30" min:"0" max:"3600" only:"innovate" doc:"Seconds a sensor may warm up before that is reported."`
 	FreeAirAFRThreshold     float64  `json:"free_air_afr_threshold" default:"28" min:"6" max:"100" only:"innovate" doc:"AFR above which a sensor is taken to be in free air."`
-	MaxFileSizeMB           *float64 `json:"max_file_size_mb" min:"0.001" max:"10000000" only:"csv,winpep,powervision,jetdrivelog,wp8,pcap,mlg,msl" doc:"Megabytes a file may have; no limit where it is not given."`
-	SupportedEncodings      []string `json:"supported_encodings" enum:"utf-8,utf-16,cp1252,latin-1" only:"csv,winpep,powervision,jetdrivelog,msl" doc:"Encodings a file may have; any that is recognised where it is not given."`
+	MaxFileSizeMB           *float64 `json:"max_file_size_mb" min:"0.001" max:"10000000" only:"csv,winpep,powervision,jetdrivelog,wp8,pcap,mlg,msl,haltech" doc:"Megabytes a file may have; no limit where it is not given."`
+	SupportedEncodings      []string `json:"supported_encodings" enum:"utf-8,utf-16,cp1252,latin-1" only:"csv,winpep,powervision,jetdrivelog,msl,haltech" doc:"Encodings a file may have; any that is recognised where it is not given."`
 
 	// Extra holds the settings of a source that is not one of ours, as
 	// encoding/json gives them.
