@@ -125,6 +125,18 @@ func CheckAny(tb testing.TB, f format.Format, file []byte, name string, binary b
 	}
 }
 
+// CheckDamaged reads a file of text with damage at each of its bytes, and in all
+// of its lines at once.
+func CheckDamaged(tb testing.TB, f format.Format, file []byte, name string) {
+	tb.Helper()
+	for _, damaged := range Damaged(file) {
+		CheckAny(tb, f, damaged, name, false)
+	}
+	for _, damaged := range DamagedRows(file) {
+		CheckAny(tb, f, damaged, name, false)
+	}
+}
+
 // Damaged gives a file once for every byte, with another damage at each: a bit
 // turned, a byte replaced, doubled, taken out, or the file cut off there.
 func Damaged(file []byte) iter.Seq2[int, []byte] {
