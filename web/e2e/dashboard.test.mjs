@@ -122,12 +122,30 @@ test("everything of a file is deleted, its samples too", async () => {
   await page.context().close();
 });
 
-test("a recording is started and stopped", async () => {
+test("a recording is started and stopped; a tablet whose clock is wrong tells how long it lasts too", async () => {
   const page = await open(browser, program.url);
+  await page.addInitScript(() => {
+    const now = Date.now;
+    Date.now = () => now() + 7_200_000;
+  });
+  await page.reload();
+  await page.locator('.gauge.good[data-name="rpm"]').first().waitFor();
   await page.getByRole("button", { name: "Record", exact: true }).click();
-  await page.getByRole("button", { name: /Stop recording/ }).click();
+  await page.getByRole("button", { name: /^Stop recording 0:\d\d$/ }).click();
   await page.getByRole("button", { name: "Record", exact: true }).waitFor();
   await until("the recording is listed", async () => (await program.get("runs?kind=recording")).total === 1);
+  await page.context().close();
+});
+
+test("a sensor whose source is stopped is not said to measure", async () => {
+  const page = await open(browser, program.url + "#/sources");
+  const sensor = page.locator('[data-sensor="1"]');
+  await sensor.getByText("measures").waitFor();
+  await page.getByRole("button", { name: "Stop innovate" }).click();
+  await sensor.getByText(/nothing heard since \d\d:\d\d:\d\d/).waitFor();
+  assert.equal(await sensor.getByText("measures").count(), 0);
+  await page.getByRole("button", { name: "Start innovate" }).click();
+  await sensor.getByText("measures").waitFor();
   await page.context().close();
 });
 

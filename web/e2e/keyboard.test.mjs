@@ -101,10 +101,10 @@ test("the pages open with Enter, and the skip link leads into the page", async (
 test("the arrows and Enter arrange the gauges", async () => {
   const page = await open(browser, program.url);
   await page.locator('.gauge.good[data-name="rpm"]').first().waitFor();
-  const order = () => page.locator(".gauge").evaluateAll((all) => all.map((g) => g.dataset.name));
+  const order = () => page.locator(".gauge").evaluateAll((all) => all.map((g) => g.querySelector(".label").textContent));
   const [first, second] = await order();
   await page.getByRole("button", { name: "Arrange gauges and charts" }).press("Enter");
-  const back = page.getByRole("button", { name: new RegExp(`^Move ${first.replaceAll("_", " ")} .* back$`) }).first();
+  const back = page.getByRole("button", { name: new RegExp(`^Move ${first} .* back$`) }).first();
   await back.press("Enter");
   await until("they have changed places", async () => (await order())[0] === second);
   assert.deepEqual((await order()).slice(0, 2), [second, first]);

@@ -52,5 +52,5 @@ export function digits(unit: string): number {
 }
 
 export function text(value: number | null, unit: string): string {
-  return value === null ? "–" : value.toFixed(digits(unit));
+  return value === null ? "–" : value.toFixed(digits(unit)).replace(/^-(?=[0.]+$)/, ""); // no -0.0
 }
