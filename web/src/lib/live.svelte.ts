@@ -313,6 +313,7 @@ class Live {
 
   /** clock is the server's, s since the epoch, going on between windows. */
   clock(): number {
+    if (this.now === 0) return Date.now() / 1000; // it has said nothing yet
     return this.now + (performance.now() - this.arrived) / 1000;
   }
 }
