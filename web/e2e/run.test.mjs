@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, open } from "./browser.mjs";
+import { launch, open, sizes } from "./browser.mjs";
 import { freePort, Program, until } from "./program.mjs";
 
 const quiet = { preset: "live_capture", data_sources: { jetdrive: { enabled: false }, innovate: { enabled: false } } };
@@ -63,6 +63,44 @@ test("what is printed is the sheet on white paper, without controls", async () =
   assert.ok((await page.pdf({ format: "A4", landscape: true })).length > 10_000);
   await page.emulateMedia({ media: "screen" });
   await until("it is dark again", async () => (await background(".paper")) !== "rgb(255, 255, 255)");
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("two fingers and the buttons zoom the channels, one finger reads them", async () => {
+  const page = await open(browser, program.url + "#/runs", { viewport: sizes.phone, hasTouch: true, isMobile: true });
+  await page.getByRole("link", { name: /tune-1/ }).first().click();
+  const shown = () => page.locator("[data-shown]").textContent();
+  const span = async () => (await shown()).match(/[\d.]+/g).map(Number);
+  await page.getByText("0.00 to 6.00 s").waitFor();
+  const over = page.locator(".u-over");
+  await over.scrollIntoViewIfNeeded();
+  const box = await over.boundingBox();
+  const touch = await page.context().newCDPSession(page);
+  const at = (...shares) => shares.map((share, id) => ({ x: box.x + share * box.width, y: box.y + box.height / 2, id }));
+  const put = (type, ...shares) => touch.send("Input.dispatchTouchEvent", { type, touchPoints: at(...shares) });
+
+  await put("touchStart", 0.25);
+  await put("touchMove", 0.5);
+  await until("the cursor is read", async () => /^s:?3\.00/.test(await page.locator(".u-legend").innerText()));
+  await put("touchEnd");
+  await put("touchStart", 0.4, 0.6);
+  await put("touchMove", 0.3, 0.7);
+  await put("touchMove", 0.2, 0.8);
+  await put("touchEnd");
+  const [from, to] = await span();
+  assert.ok(Math.abs(from - 2) < 0.1 && Math.abs(to - 4) < 0.1, await shown());
+
+  await page.getByRole("button", { name: "Zoom out" }).click();
+  await until("it shows more", async () => (await span())[1] > to);
+  await page.getByRole("button", { name: "All", exact: true }).click();
+  await page.getByText("0.00 to 6.00 s").waitFor();
+  await page.getByRole("button", { name: "Zoom in" }).click();
+  const near = await span();
+  await page.getByRole("button", { name: "Show what is after" }).click();
+  await until("it shows what is after", async () => (await span())[0] > near[0]);
+  await page.getByRole("slider", { name: "Cursor" }).press("End");
+  await until("the cursor is at the end", async () => Math.abs(Number((await page.locator(".u-legend").innerText()).match(/^s:?([\d.]+)/)?.[1]) - (await span())[1]) < 0.1);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
