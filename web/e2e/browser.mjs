@@ -7,7 +7,7 @@ export async function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] });
 }
 
-export const sizes = { desktop: { width: 1920, height: 1080 }, phone: { width: 390, height: 844 } };
+export const sizes = { desktop: { width: 1920, height: 1080 }, tablet: { width: 820, height: 1180 }, phone: { width: 390, height: 844 } };
 
 /** open gives a page that fails the test on any error it logs. */
 export async function open(browser, url, options = {}) {

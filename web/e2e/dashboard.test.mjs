@@ -108,6 +108,14 @@ test("files are imported by drag and drop: good ones, damaged ones with their pl
   await page.context().close();
 });
 
+test("many files say how far they are", async () => {
+  const page = await open(browser, program.url + "#/import");
+  await drop(page, { "a.csv": log(0.6), "b.csv": log(0.7), "photo.jpg": "\0\x01\x02 no log at all", "c.csv": log(0.8) });
+  await page.getByText("4 of 4 files read, 1 failed.").waitFor();
+  assert.equal(await page.locator('[data-state="done"]').count(), 3);
+  await page.context().close();
+});
+
 test("everything of a file is deleted, its samples too", async () => {
   const { capture } = (await program.get("runs?kind=import&text=damaged")).runs[0];
   const { runs } = await program.get(`runs?capture=${capture}`);

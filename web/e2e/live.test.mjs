@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, open } from "./browser.mjs";
+import { launch, open, sizes } from "./browser.mjs";
 import { freePort, Program, until } from "./program.mjs";
 
 let program;
@@ -71,3 +71,38 @@ for (const few of [false, true]) {
     await page.context().close();
   });
 }
+
+test("on a tablet gauges, pull and charts are seen at once, while it records too", async () => {
+  const page = await open(browser, program.url, { viewport: sizes.tablet, hasTouch: true, isMobile: true });
+  await page.locator('.gauge.good[data-name="rpm"]').first().waitFor();
+  const heights = () => page.evaluate(() => ({ header: document.querySelector("header").offsetHeight, page: document.documentElement.scrollHeight, pull: document.querySelector(".pull").getBoundingClientRect().bottom }));
+  const before = await heights();
+  assert.ok(before.page <= sizes.tablet.height && before.pull <= sizes.tablet.height, JSON.stringify(before));
+  await page.getByRole("button", { name: "Record", exact: true }).click();
+  const stop = page.getByRole("button", { name: /^Stop recording/ });
+  await stop.waitFor();
+  assert.deepEqual(await heights(), before, "nothing moves");
+  await stop.click();
+  await page.getByRole("button", { name: "Record", exact: true }).waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("many charts are whole and in nobody's way; one without values says so", async () => {
+  const page = await open(browser, program.url);
+  await page.locator('.gauge.good[data-name="rpm"]').first().waitFor();
+  await page.evaluate(() => {
+    const strips = [...document.querySelectorAll(".gauge")].slice(0, 8).map((g) => g.dataset.channel);
+    localStorage.setItem("dynotap.prefs", JSON.stringify({ strips: [...strips, "jetdrive/gone"] }));
+  });
+  await page.reload();
+  await until("nine charts", async () => (await page.locator(".strips canvas").count()) === 9);
+  const cut = await page.evaluate(() => {
+    const foot = document.querySelector(".foot").getBoundingClientRect().top;
+    const bad = (f) => f.getBoundingClientRect().bottom > foot || f.querySelector("canvas").getBoundingClientRect().bottom > f.getBoundingClientRect().bottom;
+    return [...document.querySelectorAll(".strips figure")].filter(bad).map((f) => f.textContent);
+  });
+  assert.deepEqual(cut, []);
+  await page.locator(".strips figure", { hasText: "jetdrive/gone" }).getByText("no value in the last 30 s").waitFor();
+  await page.context().close();
+});

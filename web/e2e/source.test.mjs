@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, open } from "./browser.mjs";
+import { launch, open, sizes } from "./browser.mjs";
 import { freeNetwork, freePort, Process, Program, until } from "./program.mjs";
 
 let network;
@@ -24,6 +24,14 @@ after(async () => {
   await browser?.close();
   await dyno?.stop("SIGKILL");
   await program?.end();
+});
+
+test("a tablet shows every column of the providers", async () => {
+  const page = await open(browser, program.url + "#/sources", { viewport: sizes.tablet });
+  const table = page.getByRole("region", { name: "Providers of jetdrive" });
+  await table.waitFor();
+  assert.ok(await table.evaluate((t) => t.scrollWidth <= t.clientWidth), "nothing is cut off");
+  await page.context().close();
 });
 
 test("a dyno that is killed greys its values and is named by the banner with what to do; switched on again its values move", async (t) => {

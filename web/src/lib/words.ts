@@ -38,6 +38,11 @@ export function moment(time: string | null): string {
 const two = (n: number) => n.toString().padStart(2, "0");
 const ofDay = (t: Date) => `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}`;
 
+/** runDate is when a run began; a file that names no time goes by when it was imported. */
+export function runDate(r: { started_at: string | null; created_at: string }): string {
+  return r.started_at ? moment(r.started_at) : `imported ${moment(r.created_at)}`;
+}
+
 /** stopwatch is as wide after ten seconds as after nine. */
 export function stopwatch(seconds: number): string {
   const s = Math.max(0, Math.floor(seconds));
