@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,7 +125,7 @@ func TestASheetNamesItsFigures(t *testing.T) {
 			"74.2 kW @ 56", "149.1 N·m @ 36", "98.90 kPa", "24.1 °C", "power (kW) · torque (N·m)", "Ünï <cööl> & \"more\""}},
 		{"over time", sheet.Options{Format: sheet.SVG, OverTime: true}, 1, []string{"time (s)", "99.5 hp @ 56"}},
 		{"six runs", sheet.Options{Format: sheet.SVG}, 6, []string{
-			"Comparison of 6 runs", "1: Pull 1 with", "6: Pull 6 with", "sae 0.8500", "96.5 hp @ 56", "power derived"}},
+			"Comparison of 6 runs", "1: Pull 1 with", "6: Pull 6 with", "SAE 0.8500", "96.5 hp @ 56", "power derived"}},
 		{"upright", sheet.Options{Format: sheet.SVG, Portrait: true}, 1, []string{
 			"99.5 hp @ 56", "110.0 ft·lb @ 36", "SAE J1349, factor 1.0000", "smoothing: 2", "AFR front", "engine speed (rpm)", "2026-09-21"}},
 		{"six runs upright", sheet.Options{Format: sheet.SVG, Portrait: true}, 6, []string{
@@ -140,6 +141,21 @@ func TestASheetNamesItsFigures(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestFilesWithoutDatesNameTheirCorrectionInFull(t *testing.T) {
+	t.Parallel()
+	runs := several(t, 6)
+	for _, c := range runs {
+		c.Factor, c.Run.StartedAt, c.Correction = nil, nil, "as recorded, correction unknown"
+	}
+	words := texts(t, draw(t, sheet.Options{Format: sheet.SVG}, runs...))
+	if !slices.Contains(words, "correction unknown") {
+		t.Errorf("the correction is cut off in %q", words)
+	}
+	if slices.Contains(words, "date") {
+		t.Error("a column of dates that has none")
 	}
 }
 

@@ -3,6 +3,7 @@ package sheet
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"dynotap/run"
 	"dynotap/run/series"
@@ -106,7 +107,7 @@ func (p *page) columns() []column {
 			return fmt.Sprintf("%d: %s", i+1, nameOf(c, p.sources()))
 		}},
 	}
-	if len(p.runs) > 1 {
+	if len(p.runs) > 1 && slices.ContainsFunc(p.runs, func(c *run.Curves) bool { return p.date(c) != "" }) {
 		list = append(list, column{"date", 104, func(_ int, c *run.Curves) string { return p.date(c) }})
 	}
 	list = append(list,
@@ -116,9 +117,9 @@ func (p *page) columns() []column {
 	if len(p.runs) > 1 {
 		list = append(list, column{"correction", 96, func(_ int, c *run.Curves) string {
 			if c.Factor != nil {
-				return fmt.Sprintf("%s %.4f", c.Factor.Standard, c.Factor.Value)
+				return fmt.Sprintf("%s %.4f", strings.ToUpper(c.Factor.Standard.String()), c.Factor.Value)
 			}
-			return c.Correction
+			return strings.TrimPrefix(c.Correction, "as recorded, ") // there is room for one of both
 		}})
 	}
 	return list

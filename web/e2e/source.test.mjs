@@ -29,7 +29,8 @@ after(async () => {
 test("a tablet shows every column of the providers", async () => {
   const page = await open(browser, program.url + "#/sources", { viewport: sizes.tablet });
   const table = page.getByRole("region", { name: "Providers of jetdrive" });
-  await table.waitFor();
+  await table.getByText("synchronised").first().waitFor();
+  await table.getByText("counts from its own start").first().waitFor();
   assert.ok(await table.evaluate((t) => t.scrollWidth <= t.clientWidth), "nothing is cut off");
   await page.context().close();
 });

@@ -22,7 +22,7 @@ test("a channel is named as people write it, or as its device does", () => {
     ["map", "MAP", "MAP"],
     ["ve_rear", "VE Rear", "VE rear"],
     ["oil_temp", "Oil", "oil temp"],
-    ["", "map of_the device", "map of_the device"],
+    ["", "wideband_1_status", "wideband 1 status"],
   ]) assert.equal(channelName({ name, label }), wanted);
 });
 
@@ -39,4 +39,11 @@ test("what rounds to nothing has no sign", () => {
   for (const [value, unit, wanted] of [[-0.04, "A", "0.0"], [-0.0004, "g", "0.000"], [-0.4, "rpm", "0"], [-0.06, "A", "-0.1"], [-26, "hp", "-26.0"], [null, "A", "–"]]) {
     assert.equal(text(value, unit), wanted);
   }
+});
+
+test("a cursor between the samples of a slow channel reads the next one, and none beyond its ends", async () => {
+  const { nearest } = await load("join.ts");
+  const axis = [0, 1, 2, 3, 4, 5, 6];
+  const column = [null, 10, null, null, 40, undefined, null];
+  assert.deepEqual(axis.map((i) => nearest(axis, column, i)), [null, 1, 1, 4, 4, null, null]);
 });

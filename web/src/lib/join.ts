@@ -33,6 +33,16 @@ export function byRPM(list: Part[], rpm: Part): [number[], ...Column[]] {
   return [rows.map((r) => r.x), ...columns];
 }
 
+/** nearest gives the place of the sample next to a place on the axis, where a column has none there; null before its first and after its last. */
+export function nearest(axis: ArrayLike<number>, column: ArrayLike<number | null | undefined>, place: number): number | null {
+  let before = place;
+  let after = place;
+  while (before >= 0 && column[before] == null) before--;
+  while (after < column.length && column[after] == null) after++;
+  if (before < 0 || after >= column.length) return null;
+  return axis[place]! - axis[before]! <= axis[after]! - axis[place]! ? before : after;
+}
+
 /** at reads a series between its samples, and nowhere beyond them. */
 export function at(s: Part, time: number): number | null {
   let low = 0;

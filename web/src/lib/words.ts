@@ -14,7 +14,7 @@ const initials = /^(afr|map|tps|iat|ect|ve)(?= |$)/;
 
 /** channelName is a channel's canonical name as people write it, else the name that its device gave it. */
 export function channelName(c: { name: string; label: string }): string {
-  if (!c.name) return c.label;
+  if (!c.name) return words(c.label);
   return written[c.name] ?? words(c.name).replace(initials, (s) => s.toUpperCase());
 }
 
