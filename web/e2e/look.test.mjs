@@ -60,6 +60,10 @@ for (const [size, viewport] of Object.entries(sizes)) {
         await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.jpg`), type: "jpeg", quality: 70, fullPage: name === "run" || (size === "phone" && name !== "settings") });
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `${name} is ${wide} px wider than the screen`);
+        const spilt = await page.evaluate(() => [...document.querySelectorAll(".card")].filter((c) => c.scrollWidth > c.clientWidth).map((c) => c.textContent.slice(0, 40)));
+        assert.deepEqual(spilt, [], `${name} spills out of its cards`);
+        const small = await page.evaluate(() => [...document.querySelectorAll('button, .button, nav a, select, summary, input:not([type="checkbox"], [type="range"])')].filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 40).map((e) => e.outerHTML.slice(0, 60)));
+        assert.deepEqual(small, [], `${name} has something too small to touch`);
         await page.evaluate(axe);
         const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] }));
         const serious = violations.filter((v) => ["serious", "critical"].includes(v.impact));

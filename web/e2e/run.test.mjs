@@ -85,7 +85,7 @@ test("a file with neither power nor torque shows its channels, and no sheet to p
   const answer = await fetch(`${program.url}api/v1/runs?name=volts.csv`, { method: "POST", body: lines.join("\n") + "\n", headers: { "Content-Type": "application/octet-stream" } });
   assert.ok(answer.ok, await answer.text());
   const page = await open(browser, program.url + "#/runs", { viewport: sizes.phone, hasTouch: true, isMobile: true });
-  await page.locator("tr", { hasText: "volts" }).getByText(/import · imported \d{4}-\d\d-\d\d/).waitFor();
+  await page.locator("tr", { hasText: "volts" }).getByText(/^imported \d{4}-\d\d-\d\d/).waitFor();
   await page.getByRole("link", { name: "volts" }).click();
   await page.getByText(/^volts cannot be drawn/).waitFor();
   assert.equal(await page.getByRole("button", { name: "Print" }).count(), 0);
