@@ -360,6 +360,7 @@ func TestA2WarningsForWhatIsAssumed(t *testing.T) {
 		"Time,RPM\n0,1\n1,2\n":            "seconds",
 		"Time,RPM,rpm\n0.5,1,2\n":         "both named",
 		"Time,A,B\n0.5,1,x\n0.6,2,y\n":    "words",
+		"TIME,A,TIME,B\n0.5,1,0.53,2\n":   "the times of column 1 are taken for all columns",
 		"Time,RPM\n":                      "no values",
 		"Time (s),RPM,AFR\n\n \n":         "no values",
 		"Sample rate,10\nA,B\n1,2\n3,4\n": "10 Hz",

@@ -66,6 +66,9 @@ func (r *reader) planColumns(f *Format) *sample.ChannelSet {
 			r.need = i + 1
 			continue
 		}
+		if at := r.times.column; at >= 0 && isTimeName(h) && fold(h) == fold(r.header[at]) { // groups of columns, each with its times
+			r.warnings = append(r.warnings, fmt.Sprintf("columns %d and %d are both %s: the times of column %d are taken for all columns", at+1, i+1, shortened(h), at+1))
+		}
 		if words := r.words(i); words {
 			r.warnings = append(r.warnings, fmt.Sprintf("column %d, %s, holds words and was left out", i+1, shortened(h)))
 			continue
